@@ -1,0 +1,533 @@
+"""CuArray: memory, views, protocols. What arrays can do stands in _functions; here it gets its methods' names."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cuarray import _runtime
+from cuarray._interop import dlpack
+from cuarray._layout import Layout, view
+from cuarray._table import ELEMENTWISE
+
+
+class Flags(NamedTuple):
+    """How an array lies in memory and whether it may be written; also by NumPy's names: ``x.flags["WRITEABLE"]``."""
+
+    c_contiguous: bool
+    f_contiguous: bool
+    owndata: bool
+    writeable: bool
+
+    def __getitem__(self, key: Any) -> Any:
+        return getattr(self, key.lower()) if isinstance(key, str) else tuple.__getitem__(self, key)
+
+    @property
+    def contiguous(self) -> bool:
+        return self.c_contiguous
+
+
+class Device:
+    """Where an array's memory is: ``"cuda:0"`` or ``"cpu"``; equal to its name."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Device({self.name!r})"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return self.name == (other.name if isinstance(other, Device) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class CuArray:
+    """An n-dimensional array whose elements the device's kernels and, without a copy, NumPy can use.
+
+    Made by `array`, `zeros`, `arange` ... and by operations on arrays, not by calling the class.
+    """
+
+    __slots__ = ("__weakref__", "_base", "_layout", "_memory", "_pointer", "_writeable")
+
+    _pointer: int  # the address of the first element
+    _layout: Layout
+    _memory: Any  # what keeps the memory alive: Memory or ForeignMemory
+    _base: CuArray | None
+    _writeable: bool
+
+    __hash__ = None  # type: ignore[assignment]
+    __array_priority__ = 1000
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> CuArray:
+        raise TypeError("CuArray is not made by calling it: use cuarray.array, cuarray.empty, cuarray.zeros, ...")
+
+    # ---- attributes
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._layout.shape
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from one element to the next along each axis, as in NumPy."""
+        return self._layout.strides
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._layout.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._layout.ndim
+
+    @property
+    def size(self) -> int:
+        return self._layout.size
+
+    @property
+    def nbytes(self) -> int:
+        return self._layout.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        return self._layout.dtype.itemsize
+
+    @property
+    def flags(self) -> Flags:
+        return Flags(self._layout.c_contiguous, self._layout.f_contiguous, self._base is None, self._writeable)
+
+    @property
+    def base(self) -> CuArray | None:
+        """The array whose memory this one is a view of, or None."""
+        return self._base
+
+    @property
+    def device(self) -> Device:
+        return Device(_runtime.get().device_name())
+
+    @property
+    def pointer(self) -> int:
+        """The address of the first element, for C++ and other libraries."""
+        return self._pointer
+
+    @property
+    def T(self) -> CuArray:
+        """The array with its axes reversed, as a view."""
+        return view_of(self, np.transpose)
+
+    @property
+    def mT(self) -> CuArray:
+        """The array with its last two axes swapped, as a view."""
+        return view_of(self, lambda ghost: ghost.mT)
+
+    @property
+    def real(self) -> CuArray:
+        """The real parts, as a view."""
+        return view_of(self, lambda ghost: ghost.real)
+
+    @property
+    def imag(self) -> CuArray:
+        """The imaginary parts: a view of a complex array, zeros of a real one."""
+        if self.dtype.kind != "c":
+            return F.zeros(self.shape, self.dtype)
+        return view_of(self, lambda ghost: ghost.imag)
+
+    # ---- NumPy
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A NumPy array over the same memory, after waiting for the work before it; a copy where it must be one."""
+        array = host_view(self)
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            if copy is False:
+                raise ValueError(f"dtype: {self.dtype} cannot be seen as {np.dtype(dtype)} without a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        function = F.BY_NUMPY_UFUNC.get(ufunc)
+        if function is None or method != "__call__":
+            return NotImplemented
+        out = kwargs.pop("out", None)
+        if out is not None:
+            (out,) = out
+            if not isinstance(out, CuArray):
+                return NotImplemented
+        if not all(F.is_operand(value) for value in inputs):
+            return NotImplemented
+        return function(*inputs, out=out, **kwargs)
+
+    # ---- other libraries
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        runtime = _runtime.get()
+        if runtime.host_is_device:
+            raise AttributeError("__cuda_array_interface__: this array is in host memory (the host backend is in use)")
+        contiguous = self._layout.c_contiguous
+        return {
+            "version": 3,
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self._pointer if self.size else 0, not self._writeable),
+            "strides": None if contiguous else self.strides,
+            "stream": runtime.stream or 1,  # 1: the legacy default stream
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return _runtime.get().dlpack_device
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A DLPack capsule over the same memory; `dl_device=(1, 0)` asks for memory that the CPU may read now."""
+        runtime = _runtime.get()
+        own = runtime.dlpack_device
+        reachable = [own] if runtime.host_is_device else [own, (13, own[1]), (1, 0)]
+        request = dlpack.negotiate(
+            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy, devices=reachable
+        )
+        array = F.copy(self) if request.copy else self
+        # No stream given means that the consumer orders nothing: the work must be done when it looks.
+        if stream is None or request.device[0] == 1:
+            runtime.synchronize()
+        return dlpack.export(
+            array._pointer,
+            array.shape,
+            array.strides,
+            array.dtype,
+            request.device,
+            array,
+            read_only=not array._writeable,
+            versioned=request.versioned,
+            copied=request.copy,
+        )
+
+    # ---- one element
+    def item(self, *index: Any) -> Any:
+        """An element as a Python scalar: the only one, or the one at `index`."""
+        if index:
+            if len(index) == 1 and not isinstance(index[0], tuple):
+                at = operator.index(index[0])
+                if not -self.size <= at < self.size:
+                    raise IndexError(f"index {at} is out of bounds for size {self.size}")
+                index = np.unravel_index(at % self.size, self.shape)
+            elif len(index) == 1:
+                index = index[0]
+            if len(index) != self.ndim:
+                raise ValueError(f"item: {len(index)} indices for an array of {self.ndim} dimensions")
+            return self[tuple(int(i) for i in index)].item()
+        if self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        runtime = _runtime.get()
+        return np.frombuffer(runtime.read(self._pointer, self.itemsize), self.dtype)[0].item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python scalars."""
+        return np.asarray(self).tolist()
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            if not self.size:
+                raise ValueError("The truth value of an empty array is ambiguous. Use `array.size > 0` to check for it")
+            raise ValueError(
+                "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()"
+            )
+        return bool(self.item())
+
+    def _scalar(self, kind: Callable[[Any], Any]) -> Any:
+        if self.ndim:
+            raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+        return kind(self.item())
+
+    def __float__(self) -> float:
+        return self._scalar(float)
+
+    def __int__(self) -> int:
+        return self._scalar(int)
+
+    def __complex__(self) -> complex:
+        return self._scalar(complex)
+
+    def __index__(self) -> int:
+        if self.ndim or self.dtype.kind not in "iu":
+            raise TypeError("only integer scalar arrays can be converted to a scalar index")
+        return self.item()
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[CuArray]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    # ---- indexing
+    def __getitem__(self, key: Any) -> CuArray:
+        return view_of(self, basic_index(key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        F.assign(self[key], value, "assignment")
+
+    # ---- printing, as NumPy prints
+    def __repr__(self) -> str:
+        return np.array_repr(np.asarray(self))
+
+    def __str__(self) -> str:
+        return np.array_str(np.asarray(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.ndim else format(np.asarray(self), spec)
+
+    # ---- methods that are functions
+    def astype(self, dtype: Any, *, casting: str = "unsafe", copy: bool = True) -> CuArray:
+        """The array in another dtype; see `cuarray.astype`."""
+        return F.astype(self, dtype, casting=casting, copy=copy)
+
+    def copy(self) -> CuArray:
+        """A C-contiguous copy; see `cuarray.copy`."""
+        return F.copy(self)
+
+    def __copy__(self) -> CuArray:
+        return F.copy(self)
+
+    def __deepcopy__(self, memo: Any) -> CuArray:
+        return F.copy(self)
+
+    def __reduce__(self) -> Any:
+        return F.array, (np.array(self),)  # pickled by value
+
+    def fill(self, value: Any) -> None:
+        """Set every element to a scalar."""
+        F.assign(self, value, "fill")
+
+    def reshape(self, *shape: Any, copy: bool | None = None) -> CuArray:
+        """The elements in C order at another shape; see `cuarray.reshape`."""
+        return F.reshape(self, shape[0] if len(shape) == 1 else shape, copy=copy)
+
+    def ravel(self) -> CuArray:
+        """The elements in C order on one axis; see `cuarray.ravel`."""
+        return F.ravel(self)
+
+    def flatten(self) -> CuArray:
+        """A copy of the elements in C order on one axis."""
+        return F.copy(self).reshape(-1)
+
+    def transpose(self, *axes: Any) -> CuArray:
+        """The array with its axes permuted; see `cuarray.transpose`."""
+        return F.transpose(self, axes[0] if len(axes) == 1 else (axes or None))
+
+    def squeeze(self, axis: Any = None) -> CuArray:
+        """The array without axes of extent 1; see `cuarray.squeeze`."""
+        return F.squeeze(self, axis)
+
+    def swapaxes(self, axis1: int, axis2: int) -> CuArray:
+        """The array with two axes swapped; see `cuarray.swapaxes`."""
+        return F.swapaxes(self, axis1, axis2)
+
+    def sum(self, axis: Any = None, dtype: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Sum over axes; see `cuarray.sum`."""
+        return F.sum(self, axis, dtype=dtype, out=out, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, dtype: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Product over axes; see `cuarray.prod`."""
+        return F.prod(self, axis, dtype=dtype, out=out, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Arithmetic mean over axes; see `cuarray.mean`."""
+        return F.mean(self, axis, dtype=dtype, out=out, keepdims=keepdims)
+
+    def min(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Minimum over axes; see `cuarray.min`."""
+        return F.min(self, axis, out=out, keepdims=keepdims)
+
+    def max(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Maximum over axes; see `cuarray.max`."""
+        return F.max(self, axis, out=out, keepdims=keepdims)
+
+    def any(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Whether any element is true; see `cuarray.any`."""
+        return F.any(self, axis, out=out, keepdims=keepdims)
+
+    def all(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Whether all elements are true; see `cuarray.all`."""
+        return F.all(self, axis, out=out, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Index of the first minimum; see `cuarray.argmin`."""
+        return F.argmin(self, axis, out=out, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+        """Index of the first maximum; see `cuarray.argmax`."""
+        return F.argmax(self, axis, out=out, keepdims=keepdims)
+
+    def clip(self, min: Any = None, max: Any = None, out: CuArray | None = None) -> CuArray:
+        """The elements limited to a range; see `cuarray.clip`."""
+        return F.clip(self, min, max, out=out)
+
+    def round(self, decimals: int = 0) -> CuArray:
+        """The elements rounded half to even; see `cuarray.round`."""
+        return F.round(self, decimals)
+
+    def conj(self) -> CuArray:
+        """The complex conjugates; the array itself if it is real, as in NumPy."""
+        return F.conjugate(self) if self.dtype.kind == "c" else self
+
+    def dot(self, other: Any) -> CuArray:
+        """The dot product; see `cuarray.dot`."""
+        return F.dot(self, other)
+
+    def __matmul__(self, other: Any) -> Any:
+        return F.matmul(self, other) if F.is_operand(other) else NotImplemented
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return F.matmul(other, self) if F.is_operand(other) else NotImplemented
+
+    def __divmod__(self, other: Any) -> Any:
+        return (self // other, self % other) if F.is_operand(other) else NotImplemented
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return (other // self, other % self) if F.is_operand(other) else NotImplemented
+
+
+def new(
+    memory: Any, pointer: int, array_layout: Layout, base: CuArray | None = None, writeable: bool = True
+) -> CuArray:
+    """A CuArray over memory that `memory` keeps alive."""
+    array = object.__new__(CuArray)
+    array._memory = memory
+    array._pointer = pointer
+    array._layout = array_layout
+    array._base = base
+    array._writeable = writeable
+    return array
+
+
+def allocate(array_layout: Layout) -> CuArray:
+    """A new array of this layout, its elements not set."""
+    memory = _runtime.get().allocate(array_layout.nbytes)
+    return new(memory, memory.pointer, array_layout)
+
+
+def view_of(array: CuArray, operation: Callable[[np.ndarray], np.ndarray]) -> CuArray:
+    """The view that a NumPy view function makes of `array`; see `cuarray._layout.view`."""
+    offset, result = view(array._layout, operation)
+    base = array if array._base is None else array._base
+    return new(array._memory, array._pointer + offset, result, base, array._writeable)
+
+
+def basic_index(key: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """The view function x -> x[key] of a key made of integers, slices, None and Ellipsis."""
+    keys = key if isinstance(key, tuple) else (key,)
+    checked: list[Any] = []
+    has_ellipsis = False
+    for position, part in enumerate(keys):
+        if part is None or isinstance(part, slice):
+            checked.append(part)
+        elif part is Ellipsis:
+            has_ellipsis = True
+            checked.append(part)
+        elif isinstance(part, bool | np.bool_ | list | np.ndarray | CuArray) and not _is_integer_scalar(part):
+            raise NotImplementedError(
+                f"index {position} is {_describe(part)}: arrays are indexed by integers, slices, None and Ellipsis; "
+                "index arrays and masks are not supported yet"
+            )
+        else:
+            try:
+                checked.append(operator.index(part))
+            except TypeError:
+                raise IndexError(
+                    "only integers, slices (`:`), ellipsis (`...`) and None are valid indices, "
+                    f"not {_describe(part)} at position {position}"
+                ) from None
+    # With an Ellipsis NumPy gives a 0-d view where it would otherwise read the element.
+    full = tuple(checked) if has_ellipsis else (*checked, Ellipsis)
+    return lambda ghost: ghost[full]
+
+
+def _is_integer_scalar(part: Any) -> bool:
+    return isinstance(part, np.ndarray | CuArray) and part.ndim == 0 and part.dtype.kind in "iu"
+
+
+def _describe(value: Any) -> str:
+    return f"an object of type {type(value).__name__}"
+
+
+class _HostMemory:
+    """What NumPy asks for an array over `array`'s memory; NumPy's array keeps this alive, and this the memory."""
+
+    def __init__(self, array: CuArray) -> None:
+        self.array = array
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (array._pointer, not array._writeable),
+            "typestr": array.dtype.str,
+            "shape": array.shape,
+            "strides": array.strides,
+        }
+
+
+def host_view(array: CuArray) -> np.ndarray:
+    """A NumPy array over the same memory after a synchronise; a copy of memory that the CPU cannot reach."""
+    if not array.size:
+        return np.empty(array.shape, array.dtype)
+    runtime = _runtime.get()
+    if not array._memory.host_accessible:
+        array = F.copy(array)
+    runtime.prefetch(array._pointer + array._layout.low, array._layout.high - array._layout.low, True)
+    runtime.synchronize()
+    return np.asarray(_HostMemory(array))
+
+
+def _bind_operators() -> None:
+    """Give CuArray the operator methods that the rows of the table name."""
+
+    def unary(function: Any) -> Any:
+        return lambda self: function(self)
+
+    def forward(function: Any) -> Any:
+        return lambda self, other: function(self, other) if F.is_operand(other) else NotImplemented
+
+    def reflected(function: Any) -> Any:
+        return lambda self, other: function(other, self) if F.is_operand(other) else NotImplemented
+
+    def in_place(function: Any) -> Any:
+        return lambda self, other: function(self, other, out=self) if F.is_operand(other) else NotImplemented
+
+    comparisons = ("eq", "ne", "lt", "le", "gt", "ge")
+    for name, row in ELEMENTWISE.items():
+        if row.dunder is None:
+            continue
+        function = getattr(F, name)
+        forms = {f"__{row.dunder}__": unary(function)}
+        if row.ufunc.nin == 2:
+            forms = {f"__{row.dunder}__": forward(function)}
+            if row.dunder not in comparisons:
+                forms[f"__r{row.dunder}__"] = reflected(function)
+                forms[f"__i{row.dunder}__"] = in_place(function)
+        for method, implementation in forms.items():
+            implementation.__name__ = method
+            implementation.__doc__ = f"See `cuarray.{name}`."
+            setattr(CuArray, method, implementation)
+
+
+# The functions are written in terms of CuArray, so they can be imported only now.
+from cuarray import _functions as F  # noqa: E402
+
+_bind_operators()

@@ -1,0 +1,48 @@
+"""The exceptions that cuarray raises besides Python's own."""
+
+from __future__ import annotations
+
+
+class CompileError(Exception):
+    """C++ source that a compiler refused; the message holds the compiler's own, with the user's lines."""
+
+
+class CudaError(RuntimeError):
+    """A CUDA call failed; the message names the call, the kernel if there was one, and CUDA's reason.
+
+    ``code`` is the CUresult as an int, ``name`` its name in CUDA (``"CUDA_ERROR_INVALID_VALUE"``).
+    """
+
+    def __init__(self, message: str, code: int = 0, name: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.name = name
+
+
+class LaunchError(CudaError):
+    """A kernel could not be launched: its grid, block, shared memory or arguments do not fit the device."""
+
+
+class IllegalAddressError(CudaError):
+    """A kernel read or wrote memory that is not its own. The device's context is lost; restart the process."""
+
+
+class NoDeviceError(CudaError):
+    """No CUDA device or driver answers."""
+
+
+class OutOfMemoryError(CudaError, MemoryError):
+    """The memory pool's limit is reached, or the device has no more."""
+
+
+# CUresult values that get a class of their own; every other is a CudaError.
+ERROR_CLASSES: dict[int, type[CudaError]] = {
+    1: LaunchError,  # CUDA_ERROR_INVALID_VALUE
+    2: OutOfMemoryError,  # CUDA_ERROR_OUT_OF_MEMORY
+    98: LaunchError,  # cudaErrorInvalidDeviceFunction
+    100: NoDeviceError,
+    700: IllegalAddressError,
+    701: LaunchError,  # CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
+    719: IllegalAddressError,  # CUDA_ERROR_LAUNCH_FAILED
+    716: IllegalAddressError,  # CUDA_ERROR_MISALIGNED_ADDRESS
+}

@@ -1,0 +1,64 @@
+"""The functions of cuarray's main namespace, gathered for `cuarray` and for CuArray's methods."""
+
+from typing import Any
+
+import numpy as np
+
+from cuarray._functions import elementwise as _elementwise
+from cuarray._functions._operation import assign, copy_into, is_operand
+from cuarray._functions.creation import (
+    arange,
+    array,
+    asarray,
+    ascontiguousarray,
+    asnumpy,
+    astype,
+    copy,
+    copyto,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    identity,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from cuarray._functions.elementwise import *
+from cuarray._functions.linear_algebra import dot, matmul
+from cuarray._functions.manipulation import (
+    broadcast_arrays,
+    broadcast_to,
+    diagonal,
+    expand_dims,
+    flip,
+    matrix_transpose,
+    moveaxis,
+    permute_dims,
+    ravel,
+    reshape,
+    squeeze,
+    swapaxes,
+    transpose,
+)
+from cuarray._functions.reductions import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    max,
+    mean,
+    min,
+    prod,
+    sum,
+)
+
+# What NumPy's ufuncs do when an operand is a CuArray.
+BY_NUMPY_UFUNC: dict[np.ufunc, Any] = {**_elementwise.BY_NUMPY_UFUNC, np.matmul: matmul}

@@ -1,0 +1,24 @@
+"""From a plan to a launch: the compiled kernel and the record that the glue reads."""
+
+from __future__ import annotations
+
+from cuarray import _runtime
+from cuarray._plan import Plan
+from cuarray._runtime import glue
+
+
+class Prepared:
+    """A plan with its kernel loaded, to be launched any number of times."""
+
+    __slots__ = ("_record", "address", "name")
+
+    def __init__(self, plan: Plan) -> None:
+        runtime = _runtime.get()
+        function = runtime.load(_runtime.builtin_source(plan.instance.header), f"&{plan.instance.name}")
+        self._record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, 0, plan.words)
+        self.address: int = self._record.ctypes.data
+        self.name = plan.instance.name
+
+    def launch(self, out: int, a: int = 0, b: int = 0, c: int = 0, a2: int = 0, b2: int = 0, c2: int = 0) -> None:
+        """Launch with these words (pointers, or scalars' bits) at the head of the kernel's parameter."""
+        _runtime.get().launch(self, out, a, b, c, a2, b2, c2)

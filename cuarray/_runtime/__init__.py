@@ -1,0 +1,41 @@
+"""The runtime: the only place that asks whether there is a GPU."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from cuarray._runtime.base import Runtime, Source, builtin_source, short_name
+from cuarray._runtime.memory import ForeignMemory, Memory
+
+__all__ = ["ForeignMemory", "Memory", "Runtime", "Source", "builtin_source", "get", "short_name"]
+
+_current: Runtime | None = None
+_lock = threading.Lock()
+
+
+def get() -> Runtime:
+    """The backend that CUARRAY_BACKEND asks for (auto, cuda or host), started on the first call."""
+    return _current or _start()
+
+
+def _start() -> Runtime:
+    global _current
+    with _lock:
+        if _current is None:
+            choice = os.environ.get("CUARRAY_BACKEND", "auto")
+            if choice not in ("auto", "cuda", "host"):
+                raise ValueError(f"CUARRAY_BACKEND is {choice!r}; it must be auto, cuda or host")
+            from cuarray._runtime import cuda
+
+            use_cuda = choice == "cuda" or (choice == "auto" and cuda.device_count() > 0)
+            if use_cuda:
+                _current = cuda.CudaRuntime()
+            else:
+                from cuarray._runtime.host import HostRuntime
+
+                _current = HostRuntime()
+            from cuarray._kernel import numba_types
+
+            numba_types.register()
+        return _current

@@ -1,0 +1,86 @@
+"""The C++ interpreter behind cppyy: where sources are parsed, reflected, and instantiated for the host."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+import threading
+from pathlib import Path
+from types import ModuleType
+
+from cuarray._errors import CompileError
+
+KERNELS = Path(__file__).resolve().parent.parent / "kernels"
+
+# Cling reads these once, when cppyy is first imported. -march=native is what makes the host backend vectorise.
+CLING_ARGUMENTS = "-O2 -march=native"
+
+# One thread at a time: Cling is not re-entrant, and a definition must be seen whole.
+lock = threading.RLock()
+
+
+@functools.cache
+def interpreter() -> ModuleType:
+    """cppyy, with cuarray's headers on its include path."""
+    with lock:
+        os.environ.setdefault("EXTRA_CLING_ARGS", CLING_ARGUMENTS)
+        import cppyy
+
+        cppyy.add_include_path(str(KERNELS))
+        return cppyy
+
+
+def define(code: str, what: str) -> None:
+    """Have C++ code parsed and compiled; CompileError with the compiler's message where it is refused."""
+    cppyy = interpreter()
+    with lock:
+        try:
+            cppyy.cppdef(code)
+        except SyntaxError as error:
+            message = re.sub(r"^Failed to parse the given C\+\+ code\s*", "", str(error))
+            raise CompileError(f"{what} does not compile:\n{message.strip()}") from None
+
+
+_defined: set[str] = set()
+
+
+def define_once(key: str, code: str, what: str) -> None:
+    """`define`, unless the same key was defined before."""
+    with lock:
+        if key not in _defined:
+            define(code, what)
+            _defined.add(key)
+
+
+def value(expression: str) -> int:
+    """The value of an integer expression."""
+    with lock:
+        return int(interpreter().gbl.gInterpreter.ProcessLine(f"(long)({expression});"))
+
+
+def as_kernel_source(text: str) -> str:
+    """`text` as host C++ that knows CUDA's words."""
+    text = _EXTERN_SHARED.sub(r"\g<type>* const \g<name> = static_cast<\g<type>*>(::ca::host::dynamic_shared());", text)
+    return f'#include "host/cuda_names_begin.hpp"\n{text}\n#include "host/cuda_names_end.hpp"\n'
+
+
+# `extern __shared__ T name[];` has no equal in host C++: it becomes a pointer to the block's buffer.
+_EXTERN_SHARED = re.compile(
+    r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\([^)]*\)\s*)?(?P<type>[^;\[\]=]+?)\s*(?P<name>\w+)\s*\[\s*\]\s*;"
+)
+
+
+def address(expression: str, what: str) -> int:
+    """The address that a C++ expression gives, of an instance that is compiled for the host if it was not yet."""
+    with lock:
+        found = value(expression)
+        if not found:
+            # The interpreter only prints why; a definition that needs the instance carries it in its exception.
+            define(f"static auto* const ca_forced_{next(_forced)} = {expression};", what)
+            raise CompileError(f"{what}: {expression} has no address")
+        return found
+
+
+_forced = itertools.count()

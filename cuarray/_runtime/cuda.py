@@ -1,0 +1,205 @@
+"""The CUDA backend: NVRTC compiles kernels for the device at hand, cuLaunchKernel launches them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cuarray._errors import ERROR_CLASSES, CudaError, IllegalAddressError, NoDeviceError
+from cuarray._runtime import nvrtc
+from cuarray._runtime.base import Runtime, Source, short_name
+from cuarray._runtime.memory import MemoryPool
+from cuarray._tuning import Target
+
+_INVALID_CONTEXT = 201
+_ATTACH_GLOBAL = 1  # CU_MEM_ATTACH_GLOBAL
+_PREFETCH_BYTES = 1 << 20  # below this, faulting the pages in is as quick as asking for them
+
+
+def device_count() -> int:
+    """How many CUDA devices answer: 0 also where there is no driver."""
+    try:
+        from cuda.bindings import runtime
+    except ImportError:
+        return 0
+    try:
+        result, count = runtime.cudaGetDeviceCount()
+    except Exception:
+        return 0
+    return int(count) if int(result) == 0 else 0
+
+
+class CudaRuntime(Runtime):
+    """Kernels on the GPU, asynchronous on the legacy default stream, with which other libraries' streams order."""
+
+    name = "cuda"
+    host_is_device = False
+
+    def __init__(self) -> None:
+        if device_count() == 0:
+            raise NoDeviceError("CUARRAY_BACKEND=cuda, but no CUDA device or driver answers", 100, "CUDA_ERROR_NO_DEVICE")
+        from cuda.bindings import driver
+        from cuda.core import Device
+
+        self._driver = driver
+        self.device = Device(0)
+        self.device.set_current()
+        self.dlpack_device = (2, self.device.device_id)
+        properties = self.device.properties
+        self.target = Target(
+            processors=properties.multiprocessor_count,
+            block_threads=256,
+            max_block_threads=properties.max_threads_per_block,
+            blocks_per_processor=properties.max_threads_per_multiprocessor // 256,
+        )
+        self.max_block = (properties.max_block_dim_x, properties.max_block_dim_y, properties.max_block_dim_z)
+        self.max_grid = (properties.max_grid_dim_x, properties.max_grid_dim_y, properties.max_grid_dim_z)
+        self.max_shared_bytes = properties.max_shared_memory_per_block_optin
+        self.architecture = nvrtc.architecture(tuple(self.device.compute_capability))
+        self.launcher = self._entry_point("cuLaunchKernel")
+        free, _total = self._call("cuMemGetInfo")
+        self.pool = MemoryPool(
+            self._entry_point("cuMemAllocManaged"),
+            self._entry_point("cuMemFree"),
+            _ATTACH_GLOBAL,
+            int(free) * 9 // 10,
+        )
+        self._kernels: dict[tuple[Source, str], tuple[Any, int]] = {}
+
+    # ---- the driver
+    def _entry_point(self, name: str) -> int:
+        flags = self._driver.CUdriverProcAddress_flags.CU_GET_PROC_ADDRESS_DEFAULT
+        result, address, *_status = self._driver.cuGetProcAddress(name.encode(), 12000, int(flags))
+        self.check(int(result), f"cuGetProcAddress({name})")
+        return int(address)
+
+    def _call(self, function: str, *arguments: Any) -> Any:
+        """Call the driver; raises what it returns besides success. Several results come as a tuple."""
+        result, *values = getattr(self._driver, function)(*arguments)
+        self.check(int(result), function)
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def check(self, result: int, call: str, kernel: str = "") -> None:
+        if not result:
+            return
+        code = self._driver.CUresult(result)
+        _, name = self._driver.cuGetErrorName(code)
+        _, text = self._driver.cuGetErrorString(code)
+        name = (name or b"unknown error").decode()
+        text = (text or b"").decode()
+        kind = ERROR_CLASSES.get(result, CudaError)
+        hint = ""
+        if kind is IllegalAddressError:
+            hint = "; a kernel launched before has failed, and the process must be restarted"
+        raise kind(f"{call}{f' of kernel {kernel}' if kernel else ''} failed: {name} ({text}){hint}", result, name)
+
+    # ---- kernels
+    def load(self, source: Source, name: str) -> int:
+        found = self._kernels.get((source, name))
+        if found is None:
+            binary = nvrtc.compile(source, (name,), self.architecture)
+            from cuda.core import ObjectCode
+
+            kernel = ObjectCode.from_cubin(binary.cubin, name=source.name).get_kernel(binary.symbols[name])
+            found = self._kernels[source, name] = (kernel, int(kernel.handle))
+        return found[1]
+
+    def launch_failed(self, result: int, kernel: str, again: Callable[[], int]) -> None:
+        # A thread that has not used CUDA yet has no current context: give it the device's, and launch again.
+        if result == _INVALID_CONTEXT:
+            self.device.set_current()
+            result = again()
+        self.check(result, "cuLaunchKernel", short_name(kernel))
+
+    # ---- memory
+    def allocate(self, nbytes: int) -> Any:
+        try:
+            return self.pool.allocate(nbytes)
+        except MemoryError:
+            if self.pool.last_error != _INVALID_CONTEXT:
+                raise
+            self.device.set_current()
+            return self.pool.allocate(nbytes)
+
+    def synchronize(self) -> None:
+        result = int(self._driver.cuStreamSynchronize(self.stream)[0])
+        if result == _INVALID_CONTEXT:
+            self.device.set_current()
+            result = int(self._driver.cuStreamSynchronize(self.stream)[0])
+        self.check(result, "cuStreamSynchronize")
+
+    def read(self, pointer: int, nbytes: int) -> bytes:
+        buffer = ctypes.create_string_buffer(nbytes)
+        self.synchronize()
+        self._call("cuMemcpyDtoH", ctypes.addressof(buffer), pointer, nbytes)
+        return buffer.raw
+
+    def write(self, pointer: int, source: np.ndarray) -> None:
+        self.synchronize()
+        self._call("cuMemcpyHtoD", pointer, source.ctypes.data, source.nbytes)
+
+    def prefetch(self, pointer: int, nbytes: int, to_host: bool) -> None:
+        if nbytes < _PREFETCH_BYTES or not self.device.properties.concurrent_managed_access:
+            return
+        driver = self._driver
+        if hasattr(driver, "CUmemLocation"):
+            location = driver.CUmemLocation()
+            kinds = driver.CUmemLocationType
+            location.type = kinds.CU_MEM_LOCATION_TYPE_HOST if to_host else kinds.CU_MEM_LOCATION_TYPE_DEVICE
+            location.id = 0 if to_host else self.device.device_id
+            try:
+                driver.cuMemPrefetchAsync(pointer, nbytes, location, 0, self.stream)
+                return
+            except TypeError:  # CUDA 12's bindings take the device's number
+                pass
+        driver.cuMemPrefetchAsync(pointer, nbytes, -1 if to_host else self.device.device_id, self.stream)
+
+    def is_host_accessible(self, pointer: int) -> bool:
+        # True of managed memory, not of cudaMalloc's.
+        attribute = self._driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_IS_MANAGED
+        return bool(self._call("cuPointerGetAttribute", attribute, pointer))
+
+    def wait_for_stream(self, stream: int) -> None:
+        if stream != 1:  # the legacy default stream is in order with ours
+            self._call("cuStreamSynchronize", stream)
+
+    # ---- description
+    def device_name(self) -> str:
+        return f"cuda:{self.device.device_id}"
+
+    def describe(self) -> list[dict[str, object]]:
+        return [_describe(device, self) for device in type(self.device).get_all_devices()]
+
+
+def _describe(device: Any, runtime: CudaRuntime) -> dict[str, object]:
+    from cuda.bindings import nvrtc as nvrtc_bindings
+
+    properties = device.properties
+    memory = runtime._call("cuDeviceTotalMem", device.device_id)
+    version = runtime._call("cuDriverGetVersion")
+    _, nvrtc_major, nvrtc_minor = nvrtc_bindings.nvrtcVersion()
+    return {
+        "name": device.name,
+        "compute capability": ".".join(map(str, device.compute_capability)),
+        "driver": f"CUDA {version // 1000}.{version % 1000 // 10}",
+        "runtime compiler": f"NVRTC {nvrtc_major}.{nvrtc_minor}",
+        "memory": int(memory),
+        "clock": f"{properties.clock_rate / 1e6:.2f} GHz",
+        "memory clock": f"{properties.memory_clock_rate / 1e6:.2f} GHz",
+        "memory bus width": f"{properties.global_memory_bus_width} bit",
+        "L2 cache": properties.l2_cache_size,
+        "multiprocessors": properties.multiprocessor_count,
+        "max threads a block": properties.max_threads_per_block,
+        "max threads a multiprocessor": properties.max_threads_per_multiprocessor,
+        "warp size": properties.warp_size,
+        "shared memory a block": properties.max_shared_memory_per_block,
+        "shared memory a block (opt-in)": properties.max_shared_memory_per_block_optin,
+        "shared memory a multiprocessor": properties.max_shared_memory_per_multiprocessor,
+        "registers a block": properties.max_registers_per_block,
+        "block limits": (properties.max_block_dim_x, properties.max_block_dim_y, properties.max_block_dim_z),
+        "grid limits": (properties.max_grid_dim_x, properties.max_grid_dim_y, properties.max_grid_dim_z),
+        "concurrent managed access": bool(properties.concurrent_managed_access),
+    }

@@ -1,0 +1,102 @@
+"""The memory pool (kernels/memory_pool.hpp) and the owners of what it hands out."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable
+
+from cuarray._errors import OutOfMemoryError
+from cuarray._runtime import cling
+
+
+class Memory:
+    """A block of the pool, given back when the last array over it is gone."""
+
+    __slots__ = ("__weakref__", "_release", "nbytes", "pointer")
+
+    def __init__(self, pointer: int, nbytes: int, release: Callable[[int, int], None]) -> None:
+        self.pointer = pointer
+        self.nbytes = nbytes
+        self._release = release
+
+    def __del__(self) -> None:
+        # Only what the object itself holds: at interpreter exit, module globals may be gone.
+        if self.pointer:
+            self._release(self.pointer, self.nbytes)
+
+    host_accessible = True
+
+
+class ForeignMemory:
+    """Somebody else's memory, kept alive by a reference to its owner."""
+
+    __slots__ = ("__weakref__", "host_accessible", "nbytes", "owner", "pointer")
+
+    def __init__(self, pointer: int, nbytes: int, owner: object, host_accessible: bool) -> None:
+        self.pointer = pointer
+        self.nbytes = nbytes
+        self.owner = owner
+        self.host_accessible = host_accessible
+
+
+class MemoryPool:
+    """Size-classed memory over a driver's allocate and release functions, given by their addresses."""
+
+    def __init__(self, allocate: int, release: int, flags: int, limit: int) -> None:
+        cling.define('#include "memory_pool.hpp"', "the memory pool")
+        ca = cling.interpreter().gbl.ca
+        self._pool = int(ca.pool_create(allocate, release, flags, limit))
+        self._allocate = ca.pool_allocate
+        self._free = ca.pool_free
+        self._trim = ca.pool_trim
+        self._set_limit = ca.pool_set_limit
+        self._last_error = ca.pool_last_error
+        self._statistics = ca.pool_statistics
+        self._open = True
+        self._process = os.getpid()
+        atexit.register(self._close)
+
+    def _close(self) -> None:
+        # Blocks freed after this, as the interpreter takes modules apart, go with the process.
+        self._open = False
+
+    def _release(self, pointer: int, nbytes: int) -> None:
+        if self._open:
+            self._free(self._pool, pointer, nbytes)
+
+    def allocate(self, nbytes: int) -> Memory:
+        """A block of at least `nbytes`, aligned to 512 bytes; OutOfMemoryError (a MemoryError) if there is none."""
+        if nbytes == 0:
+            return Memory(0, 0, self._release)
+        pointer = self._allocate(self._pool, nbytes)
+        if not pointer:
+            used, _reserved, _peak, limit, _count = self.statistics()
+            raise OutOfMemoryError(
+                f"out of memory: an array needs {nbytes:,} bytes; {used:,} of the pool's limit of {limit:,} are in use "
+                "(cuarray.cuda.set_memory_limit changes the limit)",
+                2,
+                "CUDA_ERROR_OUT_OF_MEMORY",
+            )
+        return Memory(pointer, nbytes, self._release)
+
+    def statistics(self) -> tuple[int, int, int, int, int]:
+        """Bytes in use, bytes taken from the driver, the most bytes ever in use, the limit, and blocks in use."""
+        import numpy as np
+
+        out = np.zeros(5, np.uint64)
+        self._statistics(self._pool, out)
+        return tuple(int(value) for value in out)  # type: ignore[return-value]
+
+    def trim(self) -> int:
+        """Give cached memory back to the driver; returns the number of bytes."""
+        return int(self._trim(self._pool))
+
+    def set_limit(self, limit: int) -> None:
+        """The most bytes that the pool may take from the driver."""
+        self._set_limit(self._pool, limit)
+
+    @property
+    def last_error(self) -> int:
+        """The driver's result of the last allocation that it refused."""
+        return int(self._last_error(self._pool))

@@ -1,0 +1,337 @@
+// Runs a grid of thread blocks on the CPU with CUDA's block model.
+//
+// Blocks are spread over the cores. The threads of a block run one after another on one OS thread, as plain calls in a
+// loop, until one meets a barrier: it is then suspended, and the loop goes on with the next thread on a fresh stack.
+// When all threads that have not exited wait, they are resumed in order. A thread therefore never moves to another OS
+// thread, and what is thread_local is shared by a block: that is what __shared__ stands for.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <type_traits>
+#include <utility>
+
+#include "fiber.hpp"
+#include "workers.hpp"
+
+// As CUDA has them, at global scope.
+struct uint3 {
+  unsigned x, y, z;
+};
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+  constexpr dim3(uint3 v) : x(v.x), y(v.y), z(v.z) {}
+  constexpr operator uint3() const { return {x, y, z}; }
+};
+
+namespace ca::host {
+
+// The results of launch(), with CUDA's values.
+constexpr int success = 0, invalid_value = 1, out_of_memory = 2, invalid_handle = 400;
+
+// A suspended thread: a local variable of suspend(), on the thread's own stack.
+struct Thread {
+  void* stack_pointer;
+  uint3 threadIdx;
+  Thread* next;
+};
+
+// First in, first out. Every kind of barrier keeps those who wait for it in a queue of its own.
+struct ThreadQueue {
+  Thread *first = nullptr, *last = nullptr;
+
+  bool empty() const { return first == nullptr; }
+  void push(Thread* thread) {
+    thread->next = nullptr;
+    (first ? last->next : first) = thread;
+    last = thread;
+  }
+  Thread* pop() {
+    Thread* thread = first;
+    first = thread->next;
+    return thread;
+  }
+  void append(ThreadQueue& other) {
+    if (other.empty()) return;
+    (first ? last->next : first) = other.first;
+    last = other.last;
+    other.first = nullptr;
+  }
+};
+
+// What a block needs besides its threads' own frames; kept between launches. A thread that runs blocks borrows one, so
+// there are only ever as many as threads that ran blocks at the same time.
+struct Scratch {
+  Scratch* next = nullptr;
+  Stack* free_stacks = nullptr;
+  void* shared = nullptr;
+  std::size_t shared_bytes = 0;
+};
+
+struct Block;
+using RunThreads = void(Block&, void**) noexcept;
+
+// The block that this OS thread runs, as kernels see it, and the state of its threads.
+struct Block {
+  uint3 threadIdx = {0, 0, 0};
+  uint3 blockIdx = {0, 0, 0};
+  dim3 blockDim, gridDim;
+
+  unsigned threads = 0;         // in this block
+  unsigned started = 0;         // threads are started in order
+  unsigned live = 0;            // threads that have not exited, started or not; 0: no block is running
+  // threadIdx of the next thread to start. In reverse, or the compiler copies x and y with one load, which has to wait
+  // until the last store to x has left the store buffer: 2 ns a thread.
+  unsigned next_z = 0, next_y = 0, next_x = 0;
+  ThreadQueue ready;            // suspended threads that may go on
+  ThreadQueue waiting;          // at barrier()
+  void* main_context = nullptr; // run_block(), while other threads of the block are finished
+  Stack* new_fiber = nullptr;   // handed to a fiber as it starts
+  Scratch* scratch = nullptr;
+  RunThreads* function = nullptr;
+  void** args = nullptr;
+
+  // Begins the next thread, if there is one.
+  bool start_thread() {
+    if (started == threads) return false;
+    ++started;
+    threadIdx = {next_x, next_y, next_z};
+    if (++next_x == blockDim.x) {
+      next_x = 0;
+      if (++next_y == blockDim.y) {
+        next_y = 0;
+        ++next_z;
+      }
+    }
+    return true;
+  }
+};
+
+// `const` lets the compiler call it once in a kernel: a kernel's thread stays on one OS thread. The variable is local
+// to the function because the JIT cannot link thread_local ones of a namespace.
+__attribute__((const, noinline)) inline Block* current() noexcept {
+  static thread_local Block block;
+  return &block;
+}
+
+// ---- scratch ----------------------------------------------------------------------------------------------------
+struct ScratchList {
+  std::atomic_flag lock = ATOMIC_FLAG_INIT;
+  Scratch* first = nullptr;
+
+  void acquire() {
+    while (lock.test_and_set(std::memory_order_acquire)) sched_yield();  // held for a few instructions only
+  }
+  void release() { lock.clear(std::memory_order_release); }
+};
+
+__attribute__((noinline)) inline ScratchList*& scratch_list() noexcept {
+  static ScratchList* list = new ScratchList;
+  return list;
+}
+
+inline Scratch* borrow_scratch() noexcept {
+  ScratchList& list = *scratch_list();
+  list.acquire();
+  Scratch* scratch = list.first;
+  if (scratch) list.first = scratch->next;
+  list.release();
+  return scratch ? scratch : new Scratch;
+}
+
+inline void give_back(Scratch* scratch) noexcept {
+  ScratchList& list = *scratch_list();
+  list.acquire();
+  scratch->next = list.first;
+  list.first = scratch;
+  list.release();
+}
+
+// At least as many bytes as the launch asked for; undefined when it asked for none.
+inline void* dynamic_shared() noexcept {
+  const Scratch* scratch = current()->scratch;
+  return scratch ? scratch->shared : nullptr;
+}
+
+inline bool reserve_shared(Block& block, std::size_t bytes) noexcept {
+  block.scratch = borrow_scratch();
+  if (block.scratch->shared_bytes >= bytes) return true;
+  std::free(block.scratch->shared);
+  block.scratch->shared_bytes = 0;
+  if (posix_memalign(&block.scratch->shared, 128, bytes) != 0) {
+    block.scratch->shared = nullptr;
+    return false;
+  }
+  block.scratch->shared_bytes = bytes;
+  return true;
+}
+
+// ---- threads of a block -------------------------------------------------------------------------------------------
+// The next thread to resume, when none is left to start and some are alive. If none is ready, then all that are alive
+// wait for something: this is the place to let a barrier go. Exited threads do not count, as on the GPU. A further
+// kind of barrier keeps its own queue, moves it to `ready` when its last thread arrives, and is looked at here for
+// threads that have exited instead of arriving.
+inline Thread* next_ready(Block& block) noexcept {
+  if (block.ready.empty()) block.ready.append(block.waiting);
+  Thread* thread = block.ready.pop();
+  block.threadIdx = thread->threadIdx;
+  return thread;
+}
+
+// A fiber: runs threads from where the suspended one left off, then makes room for those that are suspended.
+inline void run_fiber() noexcept {
+  Block& block = *current();
+  Stack* stack = block.new_fiber;
+  block.function(block, block.args);
+  // Free from now on, although this frame is on it: nothing else runs before the switch.
+  stack->next = block.scratch->free_stacks;
+  block.scratch->free_stacks = stack;
+  void* unused;
+  switch_stack(&unused, block.live ? next_ready(block)->stack_pointer : block.main_context);
+  __builtin_unreachable();
+}
+
+inline void* new_fiber(Block& block) noexcept {
+  if (!block.scratch) block.scratch = borrow_scratch();
+  Stack* stack = block.scratch->free_stacks;
+  if (stack) block.scratch->free_stacks = stack->next;
+  else stack = new_stack();
+  block.new_fiber = stack;
+  return new_context(stack, run_fiber);
+}
+
+// Suspends the calling thread until something moves it from the queue to `ready`.
+__attribute__((noinline)) inline void suspend(Block& block, ThreadQueue& queue) noexcept {
+  Thread self{nullptr, block.threadIdx, nullptr};
+  queue.push(&self);
+  void* context;
+  if (block.ready.empty() && block.started < block.threads) {
+    context = new_fiber(block);
+  } else {
+    Thread* next = next_ready(block);
+    if (next == &self) return;
+    context = next->stack_pointer;
+  }
+  switch_stack(&self.stack_pointer, context);
+}
+
+// __syncthreads
+__attribute__((noinline)) inline void barrier() noexcept {
+  Block& block = *current();
+  if (block.live > 1) suspend(block, block.waiting);
+}
+
+inline void run_block(Block& block) noexcept {
+  block.started = 0;
+  block.live = block.threads;
+  block.next_x = block.next_y = block.next_z = 0;
+  block.function(block, block.args);
+  // Those still alive are suspended. This context is resumed when all of them have exited.
+  if (block.live) switch_stack(&block.main_context, next_ready(block)->stack_pointer);
+}
+
+// The kernel F as launch() takes it: the address of run_threads, which runs the threads of the block that have not
+// started yet. Arguments are copied for each thread, as on the GPU.
+template <auto F, class Function = decltype(F)> struct thunk;
+template <auto F, class... A> struct thunk<F, void (*)(A...)> {
+  static void run_threads(Block& block, void** args) noexcept { run(block, args, std::index_sequence_for<A...>()); }
+
+ private:
+  template <class T> using value = std::remove_cv_t<std::remove_reference_t<T>>;
+  template <std::size_t... I> static void run(Block& block, void** args, std::index_sequence<I...>) noexcept {
+    run(block, *static_cast<value<A>*>(args[I])...);
+  }
+  static void run(Block& block, value<A>... a) noexcept {  // a copy that the compiler can keep in registers
+    while (block.start_thread()) {
+      F(a...);
+      --block.live;
+    }
+  }
+};
+template <auto F, class... A> struct thunk<F, void (*)(A...) noexcept> : thunk<F, void (*)(A...)> {};
+
+// ---- grids --------------------------------------------------------------------------------------------------------
+struct Grid : Job {
+  RunThreads* function;
+  void** args;
+  dim3 gridDim, blockDim;
+  std::size_t shared_bytes;
+  std::uint64_t blocks, chunk;
+  std::atomic<std::uint64_t> next_block{0};
+  std::atomic<int> result{success};
+};
+
+// Takes chunks of blocks, in ascending order, until none is left.
+inline void run_blocks(Job& job) noexcept {
+  Grid& grid = static_cast<Grid&>(job);
+  Block& block = *current();
+  const Block outer = block;  // a kernel may launch a grid itself
+  block = Block();
+  block.function = grid.function;
+  block.args = grid.args;
+  block.blockDim = grid.blockDim;
+  block.gridDim = grid.gridDim;
+  block.threads = grid.blockDim.x * grid.blockDim.y * grid.blockDim.z;
+  if (grid.shared_bytes && !reserve_shared(block, grid.shared_bytes)) {
+    grid.result = out_of_memory;
+    grid.next_block = grid.blocks;
+  }
+  while (true) {
+    std::uint64_t i = grid.next_block.fetch_add(grid.chunk, std::memory_order_relaxed);
+    if (i >= grid.blocks) break;
+    const std::uint64_t left = grid.blocks - i, rows = i / grid.gridDim.x;
+    block.blockIdx = {unsigned(i % grid.gridDim.x), unsigned(rows % grid.gridDim.y), unsigned(rows / grid.gridDim.y)};
+    for (std::uint64_t n = left < grid.chunk ? left : grid.chunk; n > 0; --n) {
+      run_block(block);
+      if (++block.blockIdx.x == grid.gridDim.x) {
+        block.blockIdx.x = 0;
+        if (++block.blockIdx.y == grid.gridDim.y) {
+          block.blockIdx.y = 0;
+          ++block.blockIdx.z;
+        }
+      }
+    }
+  }
+  if (block.scratch) give_back(block.scratch);
+  block = outer;
+}
+
+// cuLaunchKernel for the host: `function` is the address of a thunk's run_threads. Returns when the grid is done.
+inline int launch(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
+                  unsigned block_z, unsigned shared_bytes, void* /*stream*/, void** args, void** extra) noexcept {
+  if (!function) return invalid_handle;
+  if (extra) return invalid_value;  // packed arguments are not supported
+  if (grid_x == 0 || grid_y == 0 || grid_z == 0 || block_x == 0 || block_y == 0 || block_z == 0) return invalid_value;
+  if (grid_x > 0x7fffffff || grid_y > 65535 || grid_z > 65535 || block_x > 1024 || block_y > 1024 || block_z > 64 ||
+      block_x * block_y * block_z > 1024)
+    return invalid_value;
+  Grid grid;
+  grid.run = run_blocks;
+  grid.function = reinterpret_cast<RunThreads*>(function);
+  grid.args = args;
+  grid.gridDim = dim3(grid_x, grid_y, grid_z);
+  grid.blockDim = dim3(block_x, block_y, block_z);
+  grid.shared_bytes = shared_bytes;
+  grid.blocks = std::uint64_t(grid_x) * grid_y * grid_z;
+  const std::uint64_t workers = grid.blocks > 1 ? worker_count() : 1;
+  if (workers == 1 || current()->live) {  // within a kernel the other cores are busy already
+    grid.chunk = grid.blocks;
+    run_blocks(grid);
+  } else {
+    // Chunks so small that no core waits long for the last one, so large that taking one costs nothing.
+    constexpr std::uint64_t chunks_per_worker = 32;
+    grid.chunk = grid.blocks / (workers * chunks_per_worker) + 1;
+    run_job(grid, unsigned((grid.blocks < workers ? grid.blocks : workers) - 1));
+  }
+  return grid.result;
+}
+
+// For the child of a fork, which has one thread. What others held at that moment is given up, locks included.
+inline void reset_after_fork() noexcept {
+  workers_instance() = new Workers;
+  scratch_list() = new ScratchList;
+}
+
+}  // namespace ca::host

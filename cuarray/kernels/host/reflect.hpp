@@ -1,0 +1,54 @@
+// What Python asks of a kernel instance: its full name and the types of its parameters.
+#pragma once
+#include <cxxabi.h>
+
+#include <string>
+#include <typeinfo>
+
+#include "../complex.cuh"
+#include "grid.hpp"
+
+namespace ca::host {
+
+// A parameter as one word: the kind and size of a number ("i4", "f8", "c16", "b1"), "P" and "const" or "mutable" and
+// the pointee for a pointer, "S", size and alignment for anything else.
+template <class T> std::string describe_value() {
+  using U = std::remove_cv_t<T>;
+  const std::string bytes = std::to_string(sizeof(U));
+  if constexpr (std::is_same_v<U, bool>) return "b1";
+  else if constexpr (std::is_same_v<U, float16>) return "f2";
+  else if constexpr (is_complex<U>) return "c" + bytes;
+  else if constexpr (std::is_floating_point_v<U>) return "f" + bytes;
+  else if constexpr (std::is_enum_v<U> || std::is_integral_v<U>) return (std::is_signed_v<U> ? "i" : "u") + bytes;
+  else return "S" + bytes + ":" + std::to_string(alignof(U));
+}
+template <class T> std::string describe() {
+  if constexpr (std::is_pointer_v<T>) {
+    using Pointee = std::remove_pointer_t<T>;
+    const std::string kind = std::is_const_v<Pointee> ? "Pconst " : "Pmutable ";
+    if constexpr (std::is_void_v<Pointee>) return kind + "void";
+    else if constexpr (std::is_pointer_v<Pointee> || std::is_function_v<Pointee>) return kind + "pointer";
+    else return kind + describe_value<Pointee>();
+  } else {
+    return describe_value<T>();
+  }
+}
+
+// The mangled name of a thunk holds the kernel's template arguments, which no other portable spelling does.
+template <class Thunk> struct reflection;
+template <auto F, class... A> struct reflection<thunk<F, void (*)(A...)>> {
+  static const char* text() {
+    static const std::string result = [] {
+      int status = 0;
+      char* demangled = abi::__cxa_demangle(typeid(thunk<F, void (*)(A...)>).name(), nullptr, nullptr, &status);
+      std::string text = demangled ? demangled : "";
+      std::free(demangled);
+      ((text += "\n" + describe<A>()), ...);
+      return text;
+    }();
+    return result.c_str();
+  }
+};
+template <class Thunk> unsigned long reflect() { return reinterpret_cast<unsigned long>(reflection<Thunk>::text()); }
+
+}  // namespace ca::host

@@ -1,0 +1,227 @@
+// The one header that knows which compiler reads it. Everything else under kernels/ is the same text for both.
+//
+//   NVRTC    defines __CUDACC_RTC__, has no standard headers, and knows __global__, threadIdx, sin(float) ...
+//   Cling    is a host C++17 compiler; host/cuda_names_begin.hpp has spelled __global__, __device__, threadIdx ...
+//            as macros before this file is read, and host/cuda_names_end.hpp takes them back afterwards.
+//
+// Built-in kernels walk their work with `for (auto i : work_items(n))`: a grid-stride loop on the GPU; on the host,
+// where a block is one thread, a contiguous chunk that the compiler can vectorise.
+#pragma once
+
+#if defined(__CUDACC_RTC__)
+#define CA_STD
+#define CA_ON_DEVICE 1
+#else
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#define CA_STD std
+#define CA_ON_DEVICE 0
+#endif
+
+namespace ca {
+
+using i64 = long;
+using u64 = unsigned long;
+static_assert(sizeof(i64) == 8, "cuarray's kernels take long as their 64-bit integer");
+
+// ---- the few type traits that the kernels need (NVRTC has no <type_traits>) -----------------------------------
+template <class A, class B> struct is_same { static constexpr bool value = false; };
+template <class A> struct is_same<A, A> { static constexpr bool value = true; };
+template <class A, class B> inline constexpr bool is_same_v = is_same<A, B>::value;
+
+template <bool First, class A, class B> struct choose { using type = A; };
+template <class A, class B> struct choose<false, A, B> { using type = B; };
+
+template <class T> inline constexpr bool is_floating = is_same_v<T, float> || is_same_v<T, double>;
+template <class T> inline constexpr bool is_signed_integer =
+    is_same_v<T, signed char> || is_same_v<T, short> || is_same_v<T, int> || is_same_v<T, long>;
+template <class T> inline constexpr bool is_unsigned_integer =
+    is_same_v<T, unsigned char> || is_same_v<T, unsigned short> || is_same_v<T, unsigned int> || is_same_v<T, unsigned long>;
+template <class T> inline constexpr bool is_bool = is_same_v<T, bool>;
+template <class T> inline constexpr bool is_integer = is_signed_integer<T> || is_unsigned_integer<T>;
+
+template <class T> struct make_unsigned { using type = T; };
+template <> struct make_unsigned<signed char> { using type = unsigned char; };
+template <> struct make_unsigned<short> { using type = unsigned short; };
+template <> struct make_unsigned<int> { using type = unsigned int; };
+template <> struct make_unsigned<long> { using type = unsigned long; };
+template <class T> using make_unsigned_t = typename make_unsigned<T>::type;
+
+template <class To, class From> __device__ inline To bit_cast(From from) {
+  static_assert(sizeof(To) == sizeof(From), "bit_cast keeps the size");
+  To to;
+  memcpy(&to, &from, sizeof(To));
+  return to;
+}
+
+// ---- limits ---------------------------------------------------------------------------------------------------
+template <class T> struct limits {  // integers: two's complement
+  static constexpr bool is_signed = is_signed_integer<T>;
+  static __device__ constexpr T lowest() { return is_signed ? T(T(1) << (sizeof(T) * 8 - 1)) : T(0); }
+  static __device__ constexpr T highest() { return T(~make_unsigned_t<T>(lowest())); }
+};
+template <> struct limits<long> {
+  static __device__ constexpr long lowest() { return -0x7fffffffffffffffL - 1; }
+  static __device__ constexpr long highest() { return 0x7fffffffffffffffL; }
+};
+template <> struct limits<bool> {
+  static __device__ constexpr bool lowest() { return false; }
+  static __device__ constexpr bool highest() { return true; }
+};
+template <> struct limits<float> {
+  static __device__ float highest() { return bit_cast<float>(0x7f800000u); }
+  static __device__ float lowest() { return bit_cast<float>(0xff800000u); }
+  static __device__ float nan() { return bit_cast<float>(0x7fc00000u); }
+};
+template <> struct limits<double> {
+  static __device__ double highest() { return bit_cast<double>(0x7ff0000000000000ul); }
+  static __device__ double lowest() { return bit_cast<double>(0xfff0000000000000ul); }
+  static __device__ double nan() { return bit_cast<double>(0x7ff8000000000000ul); }
+};
+
+// ---- math: unqualified sin(x), floor(x) ... in namespace ca means the compiler's own overload for float and double
+#define CA_USE(name) using CA_STD::name;
+CA_USE(sin) CA_USE(cos) CA_USE(tan) CA_USE(asin) CA_USE(acos) CA_USE(atan) CA_USE(atan2)
+CA_USE(sinh) CA_USE(cosh) CA_USE(tanh) CA_USE(asinh) CA_USE(acosh) CA_USE(atanh)
+CA_USE(exp) CA_USE(exp2) CA_USE(expm1) CA_USE(log) CA_USE(log2) CA_USE(log10) CA_USE(log1p)
+CA_USE(sqrt) CA_USE(cbrt) CA_USE(hypot) CA_USE(pow) CA_USE(fmod) CA_USE(fma) CA_USE(ldexp) CA_USE(frexp)
+CA_USE(floor) CA_USE(ceil) CA_USE(trunc) CA_USE(rint) CA_USE(fabs) CA_USE(copysign)
+CA_USE(isnan) CA_USE(isinf) CA_USE(isfinite) CA_USE(signbit)
+#undef CA_USE
+
+// a * b rounded on its own: GPU compilers otherwise fuse it with a following addition, across statements.
+__device__ inline float rounded_product(float a, float b) {
+#if CA_ON_DEVICE
+  return __fmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+__device__ inline double rounded_product(double a, double b) {
+#if CA_ON_DEVICE
+  return __dmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+
+// ---- float16: two bytes of storage; arithmetic is done in float, as NumPy does -----------------------------------
+struct float16 {
+  unsigned short bits;
+  float16() = default;
+  __device__ float16(float x) {
+#if CA_ON_DEVICE
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+#else
+    bits = bit_cast<unsigned short>(static_cast<_Float16>(x));
+#endif
+  }
+  // From double in one rounding: through float it would be rounded twice.
+  __device__ float16(double x) {
+#if CA_ON_DEVICE
+    asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x));
+#else
+    bits = bit_cast<unsigned short>(static_cast<_Float16>(x));
+#endif
+  }
+  __device__ operator float() const {
+#if CA_ON_DEVICE
+    float x;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
+    return x;
+#else
+    return static_cast<float>(bit_cast<_Float16>(bits));
+#endif
+  }
+};
+
+// The type in which a functor sees a value of type T.
+template <class T> struct compute { using type = T; };
+template <> struct compute<float16> { using type = float; };
+template <class T> using compute_t = typename compute<T>::type;
+
+// ---- dividing work ----------------------------------------------------------------------------------------------
+template <class Index> struct WorkItems {
+  Index first, last, step;
+  struct iterator {
+    Index i, step;
+    __device__ Index operator*() const { return i; }
+#if CA_ON_DEVICE
+    __device__ iterator& operator++() { i += step; return *this; }
+    __device__ bool operator!=(const iterator& end) const { return i < end.i; }
+#else
+    iterator& operator++() { ++i; return *this; }
+    bool operator!=(const iterator& end) const { return i != end.i; }
+#endif
+  };
+  __device__ iterator begin() const { return {first, step}; }
+  __device__ iterator end() const { return {last, step}; }
+};
+
+// The items of 0 .. n-1 that this thread is to do. Index must hold n plus the number of threads in the grid.
+template <class Index> __device__ inline WorkItems<Index> work_items(Index n) {
+#if CA_ON_DEVICE
+  return {Index(blockIdx.x) * Index(blockDim.x) + Index(threadIdx.x), n, Index(gridDim.x) * Index(blockDim.x)};
+#else
+  const i64 block = blockIdx.x, blocks = gridDim.x, items = i64(n);
+  const i64 chunk = items / blocks, rest = items % blocks;
+  const i64 first = block * chunk + (block < rest ? block : rest);
+  return {Index(first), Index(first + chunk + (block < rest ? 1 : 0)), Index(1)};
+#endif
+}
+
+// Calls f(i, offsets) for each item i of this thread, where offsets[k] is the byte offset of item i in operand k.
+// The last dimension varies fastest. The GPU divides for each item, in Index; the host divides once and then counts on,
+// in 64 bits, which cost it nothing. Hence its f takes i64 for both: see Offset where this is called.
+template <int Operands, class Index, int NDim, class F>
+__device__ inline void for_each_offset(Index size, const i64 (&shape)[NDim], const i64 (&strides)[Operands][NDim], F f) {
+#if CA_ON_DEVICE
+  for (Index i : work_items(size)) {
+    Index rest = i, offsets[Operands];
+#pragma unroll
+    for (int k = 0; k < Operands; ++k) offsets[k] = 0;
+#pragma unroll
+    for (int d = NDim - 1; d > 0; --d) {
+      const Index extent = Index(shape[d]), quotient = rest / extent, at = rest - quotient * extent;
+#pragma unroll
+      for (int k = 0; k < Operands; ++k) offsets[k] += at * Index(strides[k][d]);
+      rest = quotient;
+    }
+#pragma unroll
+    for (int k = 0; k < Operands; ++k) offsets[k] += rest * Index(strides[k][0]);
+    f(i, offsets);
+  }
+#else
+  const auto items = work_items(size);
+  i64 i = items.first, at[NDim], row[Operands] = {};
+  const i64 last = items.last;
+  if (i >= last) return;
+  for (i64 d = NDim - 1, rest = i; d >= 0; --d) {
+    at[d] = d ? rest % shape[d] : rest;
+    rest /= shape[d];
+    for (int k = 0; k < Operands; ++k) row[k] += at[d] * strides[k][d];
+  }
+  constexpr int inner = NDim - 1;
+  while (true) {
+    const i64 left = shape[inner] - at[inner], length = left < last - i ? left : last - i;
+    for (i64 j = 0; j < length; ++j) {
+      i64 offsets[Operands];
+      for (int k = 0; k < Operands; ++k) offsets[k] = row[k] + j * strides[k][inner];
+      f(i + j, offsets);
+    }
+    if ((i += length) >= last) return;
+    for (int k = 0; k < Operands; ++k) row[k] -= at[inner] * strides[k][inner];
+    at[inner] = 0;
+    for (int d = inner - 1; d >= 0; --d) {
+      for (int k = 0; k < Operands; ++k) row[k] += strides[k][d];
+      if (++at[d] < shape[d] || d == 0) break;
+      for (int k = 0; k < Operands; ++k) row[k] -= at[d] * strides[k][d];
+      at[d] = 0;
+    }
+  }
+#endif
+}
+
+}  // namespace ca

@@ -1,0 +1,85 @@
+"""Is it what NumPy gives? Value, dtype, shape; or the class of the exception."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import cuarray as ca
+
+# Relative to the magnitude of the result. float16 is rounded from float32, by NumPy too: at most 2 ulp apart.
+TOLERANCE = {"e": 2 * 2.0**-10, "f": 4e-6, "d": 1e-13, "F": 2e-5, "D": 1e-12}
+
+
+def assert_same(actual: Any, expected: Any, *, rtol: float | None = None, atol: Any = 0.0, exact: bool = False) -> None:
+    """`actual`, a CuArray, is `expected`: dtype and shape always, values within the tolerance of their dtype."""
+    assert type(actual) is ca.CuArray, type(actual)
+    expected = np.asarray(expected)
+    assert actual.dtype == expected.dtype, f"dtype {actual.dtype}, NumPy has {expected.dtype}"
+    assert actual.shape == expected.shape, f"shape {actual.shape}, NumPy has {expected.shape}"
+    assert_close(np.asarray(actual), expected, rtol=rtol, atol=atol, exact=exact)
+
+
+def assert_close(
+    actual: np.ndarray, expected: np.ndarray, *, rtol: float | None = None, atol: Any = 0.0, exact: bool = False
+) -> None:
+    """The values of two NumPy arrays: integers must be equal, NaN is equal to NaN; `exact`: the signs of zeros too."""
+    if exact or expected.dtype.kind not in "fc":
+        np.testing.assert_array_equal(actual, expected)
+        if expected.dtype.kind == "f":
+            zeros = expected == 0
+            np.testing.assert_array_equal(np.signbit(actual[zeros]), np.signbit(expected[zeros]), "signs of zeros")
+        return
+    if rtol is None:
+        rtol = TOLERANCE[expected.dtype.char]
+    wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+    with np.errstate(all="ignore"):
+        got, want = actual.astype(wide), expected.astype(wide)
+        finite = np.isfinite(want)
+        np.testing.assert_array_equal(got[~finite], want[~finite])
+        # Below the smallest normal number there is less precision to compare.
+        subnormal = 4 * float(np.finfo(expected.dtype).smallest_subnormal)
+        bad = ~(np.abs(got - want) <= rtol * np.abs(want) + atol + subnormal) & finite
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise AssertionError(f"at {place}: {actual[place]!r}, NumPy has {expected[place]!r} (rtol {rtol})")
+
+
+def outcome(function: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """What a call gives or raises; what NumPy warns of is not compared."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return function(), None
+        except Exception as error:
+            return None, error
+
+
+def check(by_cuarray: Callable[[], Any], by_numpy: Callable[[], Any], **tolerance: Any) -> None:
+    """Both calls give the same, or raise the same class of exception."""
+    expected, expected_error = outcome(by_numpy)
+    actual, error = outcome(by_cuarray)
+    if expected_error is not None:
+        base = _public_class(expected_error)
+        assert isinstance(error, base), f"NumPy raises {expected_error!r}, cuarray {error!r} (gives {actual!r})"
+        return
+    if error is not None:
+        raise error
+    assert_same(actual, expected, **tolerance)
+
+
+def _public_class(error: Exception) -> type[Exception]:
+    # NumPy's private subclasses (UFuncTypeError, ...) are told apart by nobody.
+    names = ((kind, kind.__name__) for kind in type(error).__mro__)
+    return next(kind for kind, name in names if not name.startswith("_") and "UFunc" not in name)
+
+
+@contextlib.contextmanager
+def quiet() -> Any:
+    """Without NumPy's warnings about overflow, division by zero and invalid values."""
+    with np.errstate(all="ignore"):
+        yield

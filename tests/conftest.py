@@ -1,0 +1,38 @@
+"""How the tests run: hypothesis's profiles, and which tests need a GPU."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Every first use of an operation on a dtype compiles a kernel, so times vary from example to example: no deadline.
+_COMMON = {
+    "deadline": None,
+    "derandomize": False,
+    "print_blob": True,
+    # Arrays are large by hypothesis's measure, and compiling is slow.
+    "suppress_health_check": [HealthCheck.data_too_large, HealthCheck.too_slow],
+}
+settings.register_profile("ci", max_examples=30, **_COMMON)
+settings.register_profile("thorough", max_examples=1000, **_COMMON)  # HYPOTHESIS_PROFILE=thorough, for a long night
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_report_header() -> str:
+    from cuarray import _runtime
+
+    runtime = _runtime.get()
+    return f"cuarray: {runtime.name} backend on {runtime.device_name()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    from cuarray._runtime.cuda import device_count
+
+    if device_count():
+        return
+    skip = pytest.mark.skip(reason="needs an NVIDIA GPU")
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(skip)

@@ -1,0 +1,138 @@
+"""Every built-in kernel compiles for the GPU: NVRTC alone, no GPU needed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cuda.core", reason="cuda.core, which drives NVRTC, is not installed")
+pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC's bindings are not installed")
+
+from cuarray import _plan
+from cuarray._dtypes import DTYPES, resolve
+from cuarray._functions._reduction import _loop_dtypes
+from cuarray._layout import layout
+from cuarray._plan import Operand
+from cuarray._runtime import builtin_source, nvrtc
+from cuarray._table import ELEMENTWISE, REDUCTIONS
+from cuarray._tuning import Target
+
+H100 = Target(processors=132, block_threads=256, max_block_threads=1024, blocks_per_processor=8)
+ARCHITECTURES = ["sm_75", "sm_80", "sm_90a", "sm_120"]
+COVERING = [np.dtype(name) for name in ("bool", "uint8", "int64", "float16", "float32", "complex64")]
+
+
+def dtypes_for(architecture: str) -> Sequence[np.dtype]:
+    """All of them for one architecture, and for the others enough that every branch in the sources is taken."""
+    return DTYPES if architecture == "sm_90a" else COVERING
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUARRAY_CACHE_DIR", str(tmp_path))
+
+
+def compile_all(header: str, names: Sequence[str], architecture: str) -> None:
+    names = [f"&{name}" for name in names]  # as _launch asks for them
+    binary = nvrtc.compile(builtin_source(header), names, architecture)
+    assert set(binary.symbols) == set(names)
+    assert len(set(binary.symbols.values())) == len(names)
+    assert binary.cubin[:4] == b"\x7fELF"
+
+
+def elementwise_plans(names: Sequence[str], dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
+    for name, dtype in itertools.product(names, dtypes):
+        row = ELEMENTWISE[name]
+        try:
+            loop = resolve(row.ufunc, (dtype,) * row.ufunc.nin)
+        except TypeError:
+            continue  # NumPy has no such loop
+        if loop.inputs[0] != dtype:
+            continue  # this loop is that of another dtype
+        operands = [Operand(layout(own, (8, 8)), own) for own in loop.inputs]
+        yield _plan.elementwise(H100, row.functor, layout(loop.output, (8, 8)), loop.output, operands)
+        turned = [Operand(layout(own, (8, 8), (own.itemsize, 8 * own.itemsize)), own) for own in loop.inputs]
+        yield _plan.elementwise(H100, row.functor, layout(loop.output, (8, 8)), loop.output, turned)
+
+
+def instances(plans: Iterator[_plan.Plan]) -> list[str]:
+    return sorted({plan.instance.name for plan in plans})
+
+
+FUNCTIONS = list(ELEMENTWISE)
+FAMILIES = {FUNCTIONS[first]: FUNCTIONS[first : first + 10] for first in range(0, len(FUNCTIONS), 10)}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_elementwise(family: str, architecture: str) -> None:
+    """Every loop of every row, contiguous and strided; a family is ten rows, named after the first."""
+    names = instances(elementwise_plans(FAMILIES[family], dtypes_for(architecture)))
+    assert any("elementwise_contiguous" in name for name in names)
+    assert any("elementwise_strided" in name for name in names)
+    compile_all("elementwise.cuh", names, architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_casts(architecture: str) -> None:
+    """From every dtype to every dtype, which operands of mixed dtypes need as well."""
+
+    def plans() -> Iterator[_plan.Plan]:
+        for source, target in itertools.product(dtypes_for(architecture), repeat=2):
+            operand = Operand(layout(source, (8,)), source)
+            yield _plan.elementwise(H100, "ca::ops::Identity", layout(target, (8,)), source, [operand])
+
+    compile_all("elementwise.cuh", instances(plans()), architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_scalars_and_selection(architecture: str) -> None:
+    """Operands that travel in the launch record, three of them, and the item's own number."""
+
+    def plans() -> Iterator[_plan.Plan]:
+        boolean = np.dtype(bool)
+        for dtype in dtypes_for(architecture):
+            out, array, scalar = layout(dtype, (8,)), Operand(layout(dtype, (8,)), dtype), Operand(None, dtype)
+            condition = Operand(layout(boolean, (8,)), boolean)
+            yield _plan.elementwise(H100, "ca::ops::Identity", out, dtype, [scalar])
+            yield _plan.elementwise(H100, "ca::ops::Where", out, dtype, [condition, array, scalar])
+            yield _plan.elementwise(H100, "ca::ops::Clip", out, dtype, [array, scalar, scalar])
+            if dtype.kind != "b":
+                yield _plan.elementwise(H100, "ca::ops::Affine", out, dtype, [scalar, scalar], position=True)
+
+    compile_all("elementwise.cuh", instances(plans()), architecture)
+
+
+def reduction_plans(name: str, dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
+    row = REDUCTIONS[name]
+    for dtype in dtypes:
+        loop, result = _loop_dtypes(name, dtype, None)
+        # A thread an output, a block an output, and several blocks an output: stages 0, 0, and 1 with 2.
+        for shape, axes in (((10, 10), (0,)), ((1000, 1000), (1,)), ((1_000_000,), (0,))):
+            plan = _plan.reduction(H100, row.functor, row.accumulator_bytes, layout(dtype, shape), axes, loop, result)
+            yield plan.first
+            if plan.second:
+                yield plan.second
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reductions(name: str, architecture: str) -> None:
+    names = instances(reduction_plans(name, dtypes_for(architecture)))
+    assert {name.rsplit(", ", 1)[1] for name in names} == {"0>", "1>", "2>"}
+    compile_all("reduce.cuh", names, architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_matmul(architecture: str) -> None:
+    plans = (
+        _plan.matmul(H100, layout(dtype, (2, 8, 8)), layout(dtype, (2, 8, 8)), (2,), dtype)
+        for dtype in dtypes_for(architecture)
+    )
+    names = instances(plans)
+    assert all("matmul_tiled" in name for name in names)
+    compile_all("matmul.cuh", names, architecture)

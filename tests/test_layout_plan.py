@@ -1,0 +1,279 @@
+"""Layouts and plans by themselves: no kernel is compiled or launched."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import Pair, dtypes, pairs, shapes
+
+from cuarray import _plan, _tuning
+from cuarray._layout import Layout, broadcast_shapes, broadcast_strides, layout, like_layout, view
+from cuarray._plan import Operand, collapse
+from cuarray._tuning import Target
+
+GPU = Target(processors=132, block_threads=256, max_block_threads=1024, blocks_per_processor=8)
+CPU = Target(processors=2, block_threads=1, max_block_threads=1024, blocks_per_processor=1)
+TARGETS = pytest.mark.parametrize("target", [GPU, CPU], ids=["gpu", "cpu"])
+
+F4 = np.dtype(np.float32)
+I4 = np.dtype(np.int32)
+
+
+def of(array: np.ndarray) -> Layout:
+    return layout(array.dtype, array.shape, array.strides)
+
+
+# ---- layouts
+
+
+@given(x=pairs())
+def test_layout_of_any_array(x: Pair) -> None:
+    own = of(x.numpy)
+    assert (own.ndim, own.size, own.nbytes) == (x.numpy.ndim, x.numpy.size, x.numpy.nbytes)
+    assert own.c_contiguous == x.numpy.flags.c_contiguous
+    assert own.f_contiguous == x.numpy.flags.f_contiguous
+    if x.numpy.size:
+        low, high = np.lib.array_utils.byte_bounds(x.numpy)
+        start = x.numpy.__array_interface__["data"][0]
+        assert (own.low, own.high) == (low - start, high - start)
+
+
+def test_equal_layouts_are_one_object() -> None:
+    assert layout(F4, (2, 3)) is layout(F4, (2, 3), (12, 4))
+    assert layout(F4, (2, 3)) is not layout(F4, (2, 3), (4, 8))
+
+
+@given(shape=shapes(max_dims=5, max_side=6), dtype=dtypes())
+def test_contiguous_strides(shape: tuple, dtype: np.dtype) -> None:
+    own = layout(dtype, shape)
+    assert own.c_contiguous
+    if own.size:
+        assert own.strides == np.empty(shape, dtype).strides
+
+
+@given(data=st.data())
+def test_like_layout_is_order_k(data: st.DataObject) -> None:
+    """A result's axes stand in memory as its operand's do."""
+    x = data.draw(pairs(F4, shapes(min_side=2), layouts=("contiguous", "transposed", "sliced"))).numpy
+    dtype = data.draw(dtypes())
+    assert like_layout(dtype, x.shape, [of(x)]).strides == np.empty_like(x, dtype=dtype).strides
+    assert like_layout(dtype, x.shape, [of(x), of(x)]).strides == np.empty_like(x, dtype=dtype).strides
+
+
+def test_like_layout_of_operands_that_disagree() -> None:
+    c, f = of(np.empty((2, 3), F4)), of(np.empty((2, 3), F4, order="F"))
+    assert like_layout(F4, (2, 3), [c, f]).c_contiguous
+    assert like_layout(F4, (2, 3), [f, of(np.empty((1, 3), F4))]) is f
+    assert like_layout(F4, (2, 3), []).c_contiguous
+
+
+@given(drawn=st.lists(shapes(max_dims=4, max_side=3), min_size=0, max_size=3))
+def test_broadcast_shapes(drawn: list[tuple]) -> None:
+    try:
+        expected = np.broadcast_shapes(*drawn)
+    except ValueError:
+        with pytest.raises(ValueError, match="broadcast"):
+            broadcast_shapes(*drawn)
+    else:
+        assert broadcast_shapes(*drawn) == expected
+
+
+@given(data=st.data())
+def test_broadcast_strides(data: st.DataObject) -> None:
+    x = data.draw(pairs(F4, shapes(min_side=1), layouts=("contiguous", "transposed", "reversed"))).numpy
+    wanted = (3, *(2 if extent == 1 else extent for extent in x.shape))
+    reference = np.broadcast_to(x, wanted).strides
+    assert [s for s, e in zip(broadcast_strides(of(x), wanted), wanted) if e > 1] == [
+        s for s, e in zip(reference, wanted) if e > 1
+    ]
+
+
+def test_views_touch_no_memory_and_move_the_start() -> None:
+    source = layout(I4, (4, 6))
+    assert view(source, lambda x: x[1:, ::-2]) == (4 * (6 + 5), layout(I4, (3, 3), (24, -8)))
+    assert view(source, np.transpose) == (0, layout(I4, (6, 4), (4, 24)))
+    assert view(source, lambda x: x[9:])[1].size == 0
+    with pytest.raises(IndexError):
+        view(source, lambda x: x[4])
+
+
+# ---- collapsing
+
+
+@given(data=st.data())
+def test_collapse_walks_the_same_elements(data: st.DataObject) -> None:
+    arrays = data.draw(shapes(min_side=1).flatmap(lambda shape: st.lists(pairs(F4, shape), min_size=1, max_size=3)))
+    shape = arrays[0].numpy.shape
+    merged, strides = collapse(shape, [x.numpy.strides for x in arrays])
+    assert math.prod(merged) == math.prod(shape)
+    assert len(merged) <= len(shape)
+    assert 1 not in merged
+    for own, x in zip(strides, arrays):
+        walked = [sum(i * s for i, s in zip(index, own)) for index in np.ndindex(*merged)]
+        assert walked == [sum(i * s for i, s in zip(index, x.numpy.strides)) for index in np.ndindex(*shape)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "expected"),
+    [
+        ((2, 3, 4), [(48, 16, 4)], ((24,), ((4,),))),
+        ((2, 3, 4), [(48, 16, 4), (0, 0, 0)], ((24,), ((4,), (0,)))),
+        ((2, 3, 4), [(48, 16, 4), (16, 0, 4)], ((2, 3, 4), ((48, 16, 4), (16, 0, 4)))),
+        ((1, 1), [(4, 4)], ((), ((),))),
+        ((5,), [(-4,)], ((5,), ((-4,),))),
+        ((4, 5), [(-20, -4)], ((20,), ((-4,),))),
+        ((), [()], ((), ((),))),
+    ],
+)
+def test_collapse(shape: tuple, strides: list, expected: tuple) -> None:
+    assert collapse(shape, strides) == expected
+
+
+# ---- elementwise plans
+
+
+def plan_of(target: Target, *arrays: np.ndarray | None, out: np.ndarray | None = None) -> _plan.Plan:
+    layouts = [None if x is None else of(x) for x in arrays]
+    shape = broadcast_shapes(*(own.shape for own in layouts if own))
+    result = like_layout(F4, shape, [own for own in layouts if own]) if out is None else of(out)
+    return _plan.elementwise(target, "ca::ops::Add", result, F4, [Operand(own, F4) for own in layouts])
+
+
+@TARGETS
+def test_contiguous_where_it_can_be(target: Target) -> None:
+    for shape in ((10,), (3, 4, 5), (), (2, 1, 3)):
+        x = np.empty(shape, F4).T
+        assert "elementwise_contiguous" in plan_of(target, x, x).instance.name
+        assert "elementwise_contiguous" in plan_of(target, x, None).instance.name
+
+
+@TARGETS
+def test_strided_with_the_least_rank(target: Target) -> None:
+    x = np.empty((6, 6, 6), F4)
+    for a, b, rank in (
+        (x[::2], x[::2], 2),
+        (x[:, :, ::2], x[:, :, ::2], 1),
+        (x, x[0], 2),
+        (x, x.T, 3),
+        (x[0], x[0].T, 2),
+        (x.T, x.T[::-1], 2),
+        (np.empty((2,) * 5, F4), np.empty((2,) * 5, F4).T, 6),
+    ):
+        name = plan_of(target, a, b).instance.name
+        assert re.search(rf"elementwise_strided<ca::ops::Add, \w+, {rank},", name), (name, rank)
+
+
+@TARGETS
+@given(data=st.data())
+def test_no_shape_in_a_name(target: Target, data: st.DataObject) -> None:
+    """Instances are compiled: arrays of other sizes, but of the same layout class, share one."""
+    extents = data.draw(st.lists(st.integers(2, 60), min_size=2, max_size=2, unique=True))
+    names = set()
+    for extent in extents:
+        x = np.empty((extent, extent + 1, 3), F4)
+        names.add(
+            (
+                plan_of(target, x, x).instance,
+                plan_of(target, x[:, :-1], x[:, :-1]).instance,
+                _plan.matmul(target, of(x), of(x.swapaxes(1, 2)), (extent,), F4).instance,
+            )
+        )
+    assert len(names) == 1
+
+
+@TARGETS
+def test_index_width(target: Target) -> None:
+    """32-bit offsets and item numbers where they suffice, with room for the last grid-stride step."""
+
+    def index(shape: tuple, strides: tuple | None = None) -> str:
+        own = layout(np.dtype(np.int8), shape, strides)
+        plan = _plan.elementwise(target, "ca::ops::Identity", own, own.dtype, [Operand(own, own.dtype)])
+        return plan.instance.name.split(", ")[1]
+
+    assert index((1000,)) == "int"
+    assert index((2**31 - 2**25,)) == "int"
+    assert index((2**31,)) == "long"
+    assert index((2**31 - 1,)) == "long"
+    assert index((2**20,), (2,)) == "int"
+    assert index((2**20,), (2**12,)) == "long"
+    assert index((2, 3), (2**31, 1)) == "long"
+    assert index((2, 3), (-(2**31), 1)) == "long"
+
+
+@TARGETS
+@given(data=st.data())
+def test_words_fit_the_kernel_parameter(target: Target, data: st.DataObject) -> None:
+    x = data.draw(
+        pairs(F4, shapes(max_dims=5, min_side=1), layouts=("contiguous", "sliced", "transposed", "reversed"))
+    ).numpy
+    plan = plan_of(target, x, x[..., :1] if x.ndim else x, None)
+    assert plan.words[0] == x.size
+    match = re.search(r"elementwise_strided<[^,]*, \w+, (\d+),", plan.instance.name)
+    assert len(plan.words) == (1 + int(match[1]) * (1 + 4) if match else 1)
+    assert all(extent >= 1 for extent in (*plan.grid, *plan.block))
+    assert plan.block[0] == target.block_threads
+
+
+# ---- reductions
+
+
+@TARGETS
+@given(data=st.data())
+def test_reduction_covers_everything(target: Target, data: st.DataObject) -> None:
+    x = data.draw(pairs(F4, shapes(min_dims=1, min_side=1))).numpy
+    axes = tuple(sorted(data.draw(st.sets(st.integers(0, x.ndim - 1)))))
+    plan = _plan.reduction(target, "Sum", 16, of(x), axes, F4, F4)
+    kept, reduced, splits, run, count = plan.first.words[:5]
+    assert kept * reduced == x.size
+    assert count == reduced == math.prod(x.shape[axis] for axis in axes)
+    assert splits * run >= reduced
+    assert (plan.second is None) == (splits == 1)
+
+
+@TARGETS
+@pytest.mark.parametrize("shape", [(10**8,), (10**4, 10**4), (3, 10**7), (10**7, 3), (2, 50), (1, 1), (0, 5)])
+@pytest.mark.parametrize("axes", [(0,), (-1,), None])
+def test_reduction_policy(target: Target, shape: tuple, axes: tuple | None) -> None:
+    """Enough blocks for the machine, no run without items, scratch as large as the second launch reads."""
+    own = layout(F4, shape)
+    chosen = tuple(range(own.ndim)) if axes is None else tuple(axis % own.ndim for axis in axes)
+    plan = _plan.reduction(target, "Sum", 8, own, chosen, F4, F4)
+    kept, reduced, splits, run, _ = plan.first.words[:5]
+    if splits > 1:
+        assert (splits - 1) * run < reduced
+        assert plan.scratch_bytes == kept * splits * 8
+        assert plan.first.words == plan.second.words
+        assert plan.first.instance != plan.second.instance
+    if own.size >= 10**7:
+        assert plan.first.grid[0] >= target.processors
+    assert max(*plan.first.grid, *plan.first.block) < 2**31
+
+
+@TARGETS
+@given(kept=st.integers(0, 2**40), reduced=st.integers(0, 2**40), inner=st.booleans())
+def test_policies_stay_within_bounds(target: Target, kept: int, reduced: int, inner: bool) -> None:
+    policy = _tuning.reduce_policy(target, kept, reduced, inner)
+    assert 1 <= policy.splits <= 1024
+    for blocks in (policy.blocks, policy.final_blocks):
+        assert 1 <= blocks < 2**31
+    for lanes in (policy.lanes, policy.final_lanes):
+        assert lanes & (lanes - 1) == 0
+        assert lanes <= target.max_block_threads
+    assert 1 <= _tuning.elementwise_blocks(target, kept) < 2**31
+
+
+# ---- matrix products
+
+
+@TARGETS
+def test_matmul_plan(target: Target) -> None:
+    a, b = layout(F4, (5, 1, 100, 30)), layout(F4, (4, 30, 70))
+    plan = _plan.matmul(target, a, b, (5, 4), F4)
+    assert plan.words[:4] == (20, 100, 70, 30)
+    assert plan.words[4:8] == (120, 4, 280, 4)
+    assert ("matmul_rows" in plan.instance.name) == target.one_thread_blocks
