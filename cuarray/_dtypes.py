@@ -112,7 +112,7 @@ def pack_scalar(dtype: np.dtype) -> Callable[[Any], tuple[int, int]]:
         unpack16 = struct.Struct("qq").unpack
 
         def pack16(value: Any) -> tuple[int, int]:
-            return unpack16(make(value).tobytes())  # type: ignore[return-value]
+            return unpack16(make(value).tobytes())
 
         return pack16
     padding = bytes(8 - dtype.itemsize)

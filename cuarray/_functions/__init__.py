@@ -29,6 +29,7 @@ from cuarray._functions.creation import (
     zeros_like,
 )
 from cuarray._functions.elementwise import *
+from cuarray._functions.elementwise import clip, conjugate, round
 from cuarray._functions.linear_algebra import dot, matmul
 from cuarray._functions.manipulation import (
     broadcast_arrays,

@@ -21,7 +21,7 @@ def as_shape(shape: Any) -> tuple[int, ...]:
     if isinstance(shape, CuArray):
         shape = shape.tolist()
     try:
-        extents = (operator.index(shape),)
+        extents: tuple[int, ...] = (operator.index(shape),)
     except TypeError:
         try:
             extents = tuple(operator.index(extent) for extent in shape)

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 _TOKEN = re.compile(r"[A-Za-z_]\w*|::|\.\.\.|\S")
 _IGNORED = re.compile(
-    r'//[^\n]*|/\*.*?\*/|R"(?P<d>[^\s()\\]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])+\'|^[ \t]*\#(?:\\\n|[^\n])*',
+    r"//[^\n]*|/\*.*?\*/"  # comments
+    r'|R"(?P<d>[^\s()\\]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\])*"'  # strings
+    r"|'(?:\\.|[^'\\])+'"  # characters
+    r"|^[ \t]*\#(?:\\\n|[^\n])*",  # preprocessor lines
     re.DOTALL | re.MULTILINE,
 )
 _NOT_NAMES = {
@@ -153,7 +156,7 @@ def _kernel(scan: _Scanner, start: int, at: int, namespaces: tuple[str, ...]) ->
         if scan.text(cursor) == "(":
             name = scan.text(cursor - 1)
             end = scan.closing(cursor)
-            attribute = name.startswith("__") and name not in ("__global__",) or name == "alignas"
+            attribute = (name.startswith("__") and name not in ("__global__",)) or name == "alignas"
             if not attribute:
                 parts = scan.slices(cursor + 1, end)
                 if len(parts) == 1 and scan.spell(parts[0]) == "void":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import re
 import threading
@@ -20,7 +21,13 @@ from cuarray._runtime import glue
 if TYPE_CHECKING:
     from cuarray._kernel.module import Module
 
+# What the compiler notes of each overload that it did not take.
+_CANDIDATE_NOTES = re.compile(r"note: candidate (?:template ignored: |function (?:template )?not viable: )(.*)")
+
 _GRID_NAMES = ("x", "y", "z")
+
+
+_RECORDS_LIMIT = 256  # launch configurations that an instance remembers
 
 
 class Launch(NamedTuple):
@@ -82,7 +89,9 @@ class Instance:
             offsets.append(offset)
             offset += parameter.size
         self.offsets = tuple(offsets)
+        self._records: dict[Launch, np.ndarray] = {}
         self.slot_words = -(-offset // 16) * 2 or 2
+        self.slot_bytes = 8 * self.slot_words
 
     def __repr__(self) -> str:
         return f"<instance {self.name}>"
@@ -90,20 +99,26 @@ class Instance:
     def launch(self, launch: Launch, values: Sequence[Any]) -> None:
         """Launch with these arguments, already known to fit the parameters in number and kind."""
         runtime = _runtime.get()
-        # numpy's memory is aligned to 16 bytes, which every parameter type needs at most.
-        slots = np.empty(self.slot_words, np.int64)
-        raw = memoryview(slots).cast("B")
+        slots = bytearray(self.slot_bytes)
         for parameter, offset, value in zip(self.parameters, self.offsets, values, strict=True):
             data = parameter.pack(value)
-            raw[offset : offset + len(data)] = data
-        record = glue.make_record(
-            runtime.launcher, self.function, launch.grid, launch.block, launch.shared, self.offsets
-        )
-        stream = launch.stream or runtime.stream
-        result = glue.launch_user(record.ctypes.data, stream, slots.ctypes.data)
+            slots[offset : offset + len(data)] = data
+        record = self._records.get(launch)
+        if record is None:
+            if len(self._records) >= _RECORDS_LIMIT:
+                self._records.clear()
+            record = glue.make_record(
+                runtime.launcher, self.function, launch.grid, launch.block, launch.shared, self.offsets
+            )
+            self._records[launch] = record
+        # The launch copies the arguments, so their buffer need only live until it returns.
+        buffer = (ctypes.c_char * self.slot_bytes).from_buffer(slots)
+        arguments_address = ctypes.addressof(buffer)
+        record_address, stream = record.ctypes.data, launch.stream or runtime.stream
+        result = glue.launch_user(record_address, stream, arguments_address)
         if result:
             runtime.launch_failed(
-                result, self.name, lambda: glue.launch_user(record.ctypes.data, stream, slots.ctypes.data)
+                result, self.name, lambda: glue.launch_user(record_address, stream, arguments_address)
             )
 
 
@@ -156,6 +171,12 @@ class Kernel:
     def __call__(self, *values: Any) -> None:
         raise TypeError(f"a kernel is launched on a grid of blocks: {self.__name__}[grid, block](...)")
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"kernel {self.__name__} cannot be pickled, and a function that launches it cannot be compiled with "
+            "njit(cache=True): its compiled code lives in this process only"
+        )
+
     # ---- instances
     def parameter_name(self, position: int) -> str:
         """How messages call an argument."""
@@ -193,14 +214,16 @@ class Kernel:
             self._check_pointers(given)
         weak = frozenset(position for position, argument in enumerate(given) if argument.weak)
         types = [argument.cpp for argument in given]
-        last_error: CompileError | None = None
+        reasons: list[str] = []
         # Python scalars first follow the arrays; where nothing else says what they are, they are long and double.
         for mask in dict.fromkeys((weak, frozenset())):
             for spelled in dict.fromkeys((tuple(types), tuple(_long_long(t) for t in types))):
                 try:
                     name, words = self._module.deduce(self._declarations, self._template_arguments, mask, spelled)
                 except CompileError as error:
-                    last_error = last_error or error
+                    if "ca_deduce_" not in str(error).split("\n", 2)[1]:
+                        raise
+                    reasons += _CANDIDATE_NOTES.findall(str(error))
                     continue
                 function = self._module.load(name, len(self._declarations) > 1)
                 names = (self.parameter_name(position) for position in range(len(words)))
@@ -210,8 +233,8 @@ class Kernel:
                 return Instance(name.short, function, parameters)
         raise TypeError(
             f"{self.__name__}: no instance takes arguments of types ({', '.join(types)}). "
-            f"It is declared as {self._signatures()}.\n{last_error}"
-        ) from None
+            f"It is declared as {self._signatures()}. The compiler says: {'; '.join(dict.fromkeys(reasons))}"
+        )
 
     def _check_pointers(self, given: list[Argument]) -> None:
         for argument, parameter in zip(given, self._declarations[0].parameters, strict=False):

@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cuarray import _runtime
 from cuarray._kernel.declarations import Declaration, deducer, deducer_name, find_kernels
@@ -65,10 +65,8 @@ class Module:
         self.namespace = f"cuarray_module_{digest}"
         includes = "".join(match.group().strip() + "\n" for match in _INCLUDE.finditer(source))
         body = _INCLUDE.sub("", source)
-        text = (
-            f'#include "complex.cuh"\n{includes}namespace {self.namespace} {{\n#line 1 "{name}"\n{body}\n}}'
-            f"  // namespace {self.namespace}\n"
-        )
+        opening = f"namespace {self.namespace} {{ using namespace ::ca::cuda_functions;"
+        text = f'#include "complex.cuh"\n{includes}{opening}\n#line 1 "{name}"\n{body}\n}}\n'
         self._source = Source(name, text, options, include_dirs)
         for directory in include_dirs:
             cling.interpreter().add_include_path(directory)
@@ -112,9 +110,7 @@ class Module:
         with cling.lock:
             if (kernel, weak) not in self._deducers:
                 text = "".join(deducer(d, weak) for d in declarations)
-                cling.define(
-                    cling.as_kernel_source(f"namespace {self.namespace} {{\n{text}}}\n"), f"kernel {kernel}"
-                )
+                cling.define(cling.as_kernel_source(f"namespace {self.namespace} {{\n{text}}}\n"), f"kernel {kernel}")
                 self._deducers.add((kernel, weak))
             scope = "::".join((self.namespace, *declarations[0].namespaces))
             given = f"<{', '.join(template_arguments)}>" if template_arguments else ""
@@ -132,7 +128,8 @@ class Module:
 
     def _instance_name(self, demangled: str) -> InstanceName:
         # ca::host::thunk<&(void NAME<...>(float, float*)), void (*)(float, float*)>, or without "void " if NAME is
-        # no template, or without parameters if it is extern "C".
+        # no template, or without parameters if it is extern "C"; then * for the pointer.
+        demangled = demangled.rstrip("*")
         inner = re.sub(r"^ca::host::thunk<", "", demangled)
         inner = re.sub(r"^\(?&\(?(?:void )?", "", inner)
         depth = 0

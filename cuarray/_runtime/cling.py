@@ -74,13 +74,11 @@ _EXTERN_SHARED = re.compile(
 
 def address(expression: str, what: str) -> int:
     """The address that a C++ expression gives, of an instance that is compiled for the host if it was not yet."""
+    # By way of a definition: its exception carries the compiler's message, which an evaluated expression only prints.
     with lock:
-        found = value(expression)
-        if not found:
-            # The interpreter only prints why; a definition that needs the instance carries it in its exception.
-            define(f"static auto* const ca_forced_{next(_forced)} = {expression};", what)
-            raise CompileError(f"{what}: {expression} has no address")
-        return found
+        name = f"ca_address_{next(_counter)}"
+        define(f"static const long {name} = reinterpret_cast<long>({expression});", what)
+        return value(name)
 
 
-_forced = itertools.count()
+_counter = itertools.count()

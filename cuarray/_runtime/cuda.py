@@ -40,7 +40,9 @@ class CudaRuntime(Runtime):
 
     def __init__(self) -> None:
         if device_count() == 0:
-            raise NoDeviceError("CUARRAY_BACKEND=cuda, but no CUDA device or driver answers", 100, "CUDA_ERROR_NO_DEVICE")
+            raise NoDeviceError(
+                "CUARRAY_BACKEND=cuda, but no CUDA device or driver answers", 100, "CUDA_ERROR_NO_DEVICE"
+            )
         from cuda.bindings import driver
         from cuda.core import Device
 

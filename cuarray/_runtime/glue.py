@@ -39,8 +39,14 @@ def make_record(
     return np.array([launcher, function, *grid, *block, shared, len(words), *words], dtype=np.int64)
 
 
-def emit_launch(builder: ir.IRBuilder, launcher: ir.Value, function: ir.Value, extents: Sequence[ir.Value],
-                stream: ir.Value, params: ir.Value) -> ir.Value:
+def emit_launch(
+    builder: ir.IRBuilder,
+    launcher: ir.Value,
+    function: ir.Value,
+    extents: Sequence[ir.Value],
+    stream: ir.Value,
+    params: ir.Value,
+) -> ir.Value:
     """LLVM IR for one call of a launcher: `extents` are grid, block and shared bytes as i32, the rest i64 or i8**."""
     call = builder.inttoptr(launcher, _launcher_type.as_pointer())
     null = ir.Constant(_params, None)
@@ -54,10 +60,10 @@ def _load(builder: ir.IRBuilder, base: ir.Value, index: int | ir.Value) -> ir.Va
 
 
 @intrinsic
-def _launch_builtin(typingctx, record, stream, out, a, b, c, a2, b2, c2):  # type: ignore[no-untyped-def]
+def _launch_builtin(typingctx, record, stream, out, a, b, c, a2, b2, c2):
     signature = types.int32(*[types.int64] * (2 + HEAD_WORDS))
 
-    def codegen(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, arguments):
         base = builder.inttoptr(arguments[0], _i64.as_pointer())
         count = _load(builder, base, COUNT)
         total = builder.add(count, ir.Constant(_i64, HEAD_WORDS))
@@ -79,10 +85,10 @@ def _launch_builtin(typingctx, record, stream, out, a, b, c, a2, b2, c2):  # typ
 
 
 @intrinsic
-def _launch_user(typingctx, record, stream, slots):  # type: ignore[no-untyped-def]
+def _launch_user(typingctx, record, stream, slots):
     signature = types.int32(types.int64, types.int64, types.int64)
 
-    def codegen(context, builder, sig, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, sig, arguments):
         base = builder.inttoptr(arguments[0], _i64.as_pointer())
         count = _load(builder, base, COUNT)
         params = builder.alloca(_ptr, size=count)
@@ -99,12 +105,12 @@ def _launch_user(typingctx, record, stream, slots):  # type: ignore[no-untyped-d
 
 
 @njit(types.int32(*[types.int64] * (2 + HEAD_WORDS)), cache=True, nogil=True)
-def launch_builtin(record, stream, out, a, b, c, a2, b2, c2):  # type: ignore[no-untyped-def]
+def launch_builtin(record, stream, out, a, b, c, a2, b2, c2):
     """Launch a built-in kernel: the address of its record, the stream, and the words of its parameter's head."""
-    return _launch_builtin(record, stream, out, a, b, c, a2, b2, c2)
+    return _launch_builtin(record, stream, out, a, b, c, a2, b2, c2)  # type: ignore[call-arg]
 
 
 @njit(types.int32(types.int64, types.int64, types.int64), cache=True, nogil=True)
-def launch_user(record, stream, slots):  # type: ignore[no-untyped-def]
+def launch_user(record, stream, slots):
     """Launch a user's kernel: the addresses of its record and of its arguments, and the stream."""
-    return _launch_user(record, stream, slots)
+    return _launch_user(record, stream, slots)  # type: ignore[call-arg]

@@ -18,7 +18,11 @@
 #include <type_traits>
 #define CA_STD std
 #define CA_ON_DEVICE 0
+#include "host/intrinsics.hpp"
 #endif
+
+// What CUDA has built in; users' modules use this namespace. Filled for the host only.
+namespace ca::cuda_functions {}
 
 namespace ca {
 

@@ -35,20 +35,20 @@ template <class T> std::string describe() {
 }
 
 // The mangled name of a thunk holds the kernel's template arguments, which no other portable spelling does.
-template <class Thunk> struct reflection;
-template <auto F, class... A> struct reflection<thunk<F, void (*)(A...)>> {
-  static const char* text() {
-    static const std::string result = [] {
-      int status = 0;
-      char* demangled = abi::__cxa_demangle(typeid(thunk<F, void (*)(A...)>).name(), nullptr, nullptr, &status);
-      std::string text = demangled ? demangled : "";
-      std::free(demangled);
-      ((text += "\n" + describe<A>()), ...);
-      return text;
-    }();
-    return result.c_str();
-  }
+// Thunk is always named as a type of its own: to name F again here would instantiate the kernel's body for the host.
+template <class Thunk> struct parameters;
+template <auto F, class... A> struct parameters<thunk<F, void (*)(A...)>> {
+  static std::string describe_all() { return (std::string() + ... + ("\n" + describe<A>())); }
 };
-template <class Thunk> unsigned long reflect() { return reinterpret_cast<unsigned long>(reflection<Thunk>::text()); }
+template <class Thunk> unsigned long reflect() {
+  static const std::string result = [] {
+    int status = 0;
+    char* demangled = abi::__cxa_demangle(typeid(Thunk*).name(), nullptr, nullptr, &status);
+    std::string text = demangled ? demangled : "";
+    std::free(demangled);
+    return text + parameters<Thunk>::describe_all();
+  }();
+  return reinterpret_cast<unsigned long>(result.c_str());
+}
 
 }  // namespace ca::host

@@ -1,0 +1,62 @@
+"""What a bug report needs to say about this machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+
+from cuarray import _runtime
+from cuarray._runtime import cache
+
+_LIBRARIES = (
+    "numpy", "cppyy", "cppyy-cling", "numba", "numba-cuda", "llvmlite", "cuda-python", "cuda-bindings", "cuda-core",
+    "ml_dtypes", "nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax",
+)  # fmt: skip
+
+
+def _bytes(count: object) -> str:
+    assert isinstance(count, int)
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:.4g} GiB"
+
+
+def _value(name: str, value: object) -> str:
+    in_bytes = name.startswith(("memory", "shared memory", "L2")) and isinstance(value, int)
+    return _bytes(value) if in_bytes else str(value)
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def config() -> str:
+    """The description that `show_config` prints."""
+    import cuarray
+
+    runtime = _runtime.get()
+    lines = [
+        f"cuarray {cuarray.__version__}",
+        f"Python {platform.python_version()} on {platform.platform()}",
+        f"backend: {runtime.name} (CUARRAY_BACKEND={os.environ.get('CUARRAY_BACKEND', 'auto')})",
+        f"cache: {cache.folder()} ({_bytes(cache.size())})",
+        f"memory pool: limit {_bytes(runtime.pool.statistics()[3])}",
+    ]
+    for number, device in enumerate(runtime.describe()):
+        lines.append(f"device {number}: {device['name']}")
+        lines += [f"  {name}: {_value(name, value)}" for name, value in device.items() if name != "name"]
+    lines.append("libraries:")
+    lines += [f"  {library} {version}" for library in _LIBRARIES if (version := _version(library))]
+    return "\n".join(lines)
+
+
+def show_config() -> None:
+    """Print version, backend, devices, cache and library versions: what a bug report needs."""
+    print(config(), file=sys.stdout)
