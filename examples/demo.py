@@ -24,7 +24,7 @@ import cuarray as ca
 COLOURS = 12
 ITERATIONS = 10
 REPEATS = 3  # the best of these is the warm time
-THREADS = 256  # a block's
+THREADS = 256  # a block's, as in SOURCE
 OUTPUT = Path(__file__).parent / "output" / "kmeans.png"
 
 
@@ -71,7 +71,7 @@ def kmeans_arrays(xp: Any, pixels: Any, centres: Any) -> Result:
 # ---- 3: kernels of one's own
 
 SOURCE = r"""
-constexpr int threads = 256;
+constexpr int threads = 256;  // a block's, as THREADS
 
 // Each pixel gets the number and the colour of the centre nearest to it. One thread a pixel.
 template <class T>

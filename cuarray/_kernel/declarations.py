@@ -37,6 +37,14 @@ class Parameter:
         """Whether it is written as a pointer; a template parameter may turn out to be one."""
         return self.type.rstrip().removesuffix("__restrict__").removesuffix("__restrict").rstrip().endswith("*")
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it is written as one of C++'s own numbers."""
+        return all(word in _NUMBER_WORDS for word in self.type.split())
+
+
+_NUMBER_WORDS = {"const", "unsigned", "signed", "int", "long", "short", "char", "float", "double", "bool", "size_t"}
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -214,6 +222,12 @@ def _comment_before(source: str, position: int) -> str:
     return "\n".join(reversed(doc))
 
 
+def without_c_linkage(source: str) -> str:
+    """`source` with kernels in C++ linkage: every module has its namespace, and C linkage would reach through it."""
+    source = re.sub(r'extern\s+"C"\s*\{', "inline namespace extern_c {", source)
+    return re.sub(r'extern\s+"C"(?=\s+(?:\w+\s+)*?__global__\b)', "", source)
+
+
 def deducer_name(kernel: str, weak: frozenset[int]) -> str:
     """The function whose return type tells which instance of `kernel` a call means."""
     return f"ca_deduce_{kernel}" + "".join(f"_{position}" for position in sorted(weak))
@@ -225,19 +239,31 @@ def deducer(declaration: Declaration, weak: frozenset[int] = frozenset()) -> str
     Template arguments are not deduced from the parameters in `weak`: a Python scalar takes the type that the arrays
     give it, as in NumPy.
     """
-    parameters, types = [], []
+    types = [f"decltype({p.name}){'...' if p.pack else ''}" for p in declaration.parameters]
+    name = declaration.name
+    if declaration.template:
+        name += f"<{', '.join(declaration.template_arguments)}>"
+    instance = f"static_cast<void (*)({', '.join(types)})>(&{name})"
+    return _declare(declaration, deducer_name(declaration.name, weak), weak, f"::ca::host::thunk<{instance}>")
+
+
+def explainer(declaration: Declaration, weak: frozenset[int], name: str) -> str:
+    """C++: a function declared like the kernel. A call that does not fit it says why, and leaves no trace of a thunk.
+
+    (What a refused definition instantiates the interpreter does not forget in full; a thunk would stay broken.)
+    """
+    return _declare(declaration, name, weak, "void")
+
+
+def _declare(declaration: Declaration, name: str, weak: frozenset[int], result: str) -> str:
+    parameters = []
     for position, parameter in enumerate(declaration.parameters):
         written = parameter.type
         if position in weak and not parameter.pack:
             written = f"std::type_identity_t<{written}>"
         parameters.append(f"{written}{'...' if parameter.pack else ''} {parameter.name}")
-        types.append(f"decltype({parameter.name}){'...' if parameter.pack else ''}")
-    name = declaration.name
-    if declaration.template:
-        name += f"<{', '.join(declaration.template_arguments)}>"
-    instance = f"static_cast<void (*)({', '.join(types)})>(&{name})"
     opening = " ".join(f"namespace {namespace} {{" for namespace in declaration.namespaces)
     return (
-        f"{opening} {declaration.template} auto {deducer_name(declaration.name, weak)}({', '.join(parameters)}) "
-        f"-> ::ca::host::thunk<{instance}>; {'}' * len(declaration.namespaces)}\n"
+        f"{opening} {declaration.template} auto {name}({', '.join(parameters)}) -> {result}; "
+        f"{'}' * len(declaration.namespaces)}\n"
     )

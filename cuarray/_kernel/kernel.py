@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cuarray import _runtime
-from cuarray._errors import CompileError, LaunchError
+from cuarray._errors import LaunchError
 from cuarray._kernel import arguments
 from cuarray._kernel.arguments import Argument, Parameter
 from cuarray._kernel.declarations import Declaration
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What the compiler notes of each overload that it did not take.
 _CANDIDATE_NOTES = re.compile(r"note: candidate (?:template ignored: |function (?:template )?not viable: )(.*)")
+_ERRORS = re.compile(r"error: (.*)")
+_WEAK = "::ca::host::Weak"
 
 _GRID_NAMES = ("x", "y", "z")
 
@@ -211,37 +213,44 @@ class Kernel:
     def _resolve(self, given: list[Argument]) -> Instance:
         self.check_count(len(given))
         if len(self._declarations) == 1:
-            self._check_pointers(given)
+            self._check_shape(given)
         weak = frozenset(position for position, argument in enumerate(given) if argument.weak)
         types = [argument.cpp for argument in given]
-        reasons: list[str] = []
         # Python scalars first follow the arrays; where nothing else says what they are, they are long and double.
         for mask in dict.fromkeys((weak, frozenset())):
-            for spelled in dict.fromkeys((tuple(types), tuple(_long_long(t) for t in types))):
-                try:
-                    name, words = self._module.deduce(self._declarations, self._template_arguments, mask, spelled)
-                except CompileError as error:
-                    if "ca_deduce_" not in str(error).split("\n", 2)[1]:
-                        raise
-                    reasons += _CANDIDATE_NOTES.findall(str(error))
+            asked = [_WEAK if position in mask else cpp for position, cpp in enumerate(types)]
+            for spelled in dict.fromkeys((tuple(asked), tuple(map(_long_long, asked)))):
+                found = self._module.deduce(self._declarations, self._template_arguments, mask, spelled)
+                if found is None:
                     continue
+                name, words = found
                 function = self._module.load(name, len(self._declarations) > 1)
                 names = (self.parameter_name(position) for position in range(len(words)))
                 parameters = tuple(
                     arguments.make_parameter(self.__name__, n, w) for n, w in zip(names, words, strict=True)
                 )
                 return Instance(name.short, function, parameters)
+        said = self._module.explain(
+            self._declarations, self._template_arguments, weak, [_WEAK if a.weak else a.cpp for a in given]
+        )
+        reasons = _CANDIDATE_NOTES.findall(said) or _ERRORS.findall(said)[:1]
         raise TypeError(
             f"{self.__name__}: no instance takes arguments of types ({', '.join(types)}). "
             f"It is declared as {self._signatures()}. The compiler says: {'; '.join(dict.fromkeys(reasons))}"
         )
 
-    def _check_pointers(self, given: list[Argument]) -> None:
+    def _check_shape(self, given: list[Argument]) -> None:
+        # The two mistakes that are made most, in words of Python.
         for argument, parameter in zip(given, self._declarations[0].parameters, strict=False):
             if parameter.is_pointer and not argument.pointer:
                 raise TypeError(
                     f"{self.__name__}: argument {parameter.name} must be an array ({parameter.type}), "
                     f"not a scalar ({argument.cpp})"
+                )
+            if parameter.is_number and argument.pointer:
+                raise TypeError(
+                    f"{self.__name__}: argument {parameter.name} must be a scalar ({parameter.type}), "
+                    f"not an array ({argument.cpp})"
                 )
 
 

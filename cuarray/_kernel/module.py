@@ -10,7 +10,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cuarray import _runtime
-from cuarray._kernel.declarations import Declaration, deducer, deducer_name, find_kernels
+from cuarray._errors import CompileError
+from cuarray._kernel.declarations import (
+    Declaration,
+    deducer,
+    deducer_name,
+    explainer,
+    find_kernels,
+    without_c_linkage,
+)
 from cuarray._kernel.kernel import Kernel
 from cuarray._runtime import Source, cling
 
@@ -58,6 +66,7 @@ class Module:
     def __init__(self, source: str, name: str, include_dirs: tuple[str, ...], options: tuple[str, ...]) -> None:
         self.name = name
         self.source = source
+        source = without_c_linkage(source)
         self._declarations = find_kernels(source)
         # The namespace keeps modules apart, so that a source can be defined again with other contents. Its name is a
         # digest of the text: the same text is the same module, in this process and in the cache on disk.
@@ -104,45 +113,75 @@ class Module:
         template_arguments: tuple[str, ...],
         weak: frozenset[int],
         types: Sequence[str],
-    ) -> tuple[InstanceName, list[str]]:
-        """The instance that C++ takes for arguments of these types, and the words for its parameters."""
+    ) -> tuple[InstanceName, list[str]] | None:
+        """The instance that C++ takes for arguments of these types, and the words for its parameters; or None."""
         kernel = declarations[0].name
         with cling.lock:
             if (kernel, weak) not in self._deducers:
                 text = "".join(deducer(d, weak) for d in declarations)
-                cling.define(cling.as_kernel_source(f"namespace {self.namespace} {{\n{text}}}\n"), f"kernel {kernel}")
+                self._define(text, kernel)
                 self._deducers.add((kernel, weak))
-            scope = "::".join((self.namespace, *declarations[0].namespaces))
-            given = f"<{', '.join(template_arguments)}>" if template_arguments else ""
-            values = ", ".join(f"std::declval<{cpp}>()" for cpp in types)
-            # Inside the module's namespace, so that template arguments can name what the source defines.
+            call = self._call(declarations[0], deducer_name(kernel, weak), template_arguments, len(types))
+            # In a template, an expression that is not C++ only makes the condition false.
             number = next(_counter)
-            cling.define(
-                f"namespace {self.namespace} {{ static const unsigned long ca_found_{number} = ::ca::host::reflect<"
-                f"decltype(::{scope}::{deducer_name(kernel, weak)}{given}({values}))>(); }}",
-                f"kernel {kernel}",
+            names = ", ".join(f"class A{k}" for k in range(len(types))) or "class = void"
+            self._define(
+                f"template <{names}> unsigned long ca_probe_{number}() {{\n"
+                f"  if constexpr (requires {{ {call}; }}) return ::ca::host::reflect<decltype({call})>();\n"
+                f"  else return 0;\n}}\n"
+                f"static const unsigned long ca_found_{number} = ca_probe_{number}<{', '.join(types)}>();\n",
+                kernel,
             )
             address = cling.value(f"{self.namespace}::ca_found_{number}")
+        if not address:
+            return None
         text, *words = ctypes.string_at(address).decode().split("\n")
-        return self._instance_name(text), words
+        return self._instance_name(declarations[0], text), words
 
-    def _instance_name(self, demangled: str) -> InstanceName:
-        # ca::host::thunk<&(void NAME<...>(float, float*)), void (*)(float, float*)>, or without "void " if NAME is
-        # no template, or without parameters if it is extern "C"; then * for the pointer.
-        demangled = demangled.rstrip("*")
-        inner = re.sub(r"^ca::host::thunk<", "", demangled)
-        inner = re.sub(r"^\(?&\(?(?:void )?", "", inner)
-        depth = 0
-        end = len(inner)
-        for at, character in enumerate(inner):
-            depth += (character == "<") - (character == ">")
-            if depth == 0 and character in "(,)":
-                end = at
-                break
-        full = inner[:end].strip().rstrip(">") if "<" not in inner[:end] else inner[:end].strip()
-        parameters = re.search(r"void \(\*\)\((.*)\)>$", demangled)
-        short = full.removeprefix(f"{self.namespace}::")
-        return InstanceName(full, parameters.group(1) if parameters else "", short)
+    def explain(
+        self,
+        declarations: tuple[Declaration, ...],
+        template_arguments: tuple[str, ...],
+        weak: frozenset[int],
+        types: Sequence[str],
+    ) -> str:
+        """What the compiler says of a call that fits no instance."""
+        kernel = declarations[0].name
+        name = f"ca_explain_{kernel}_{next(_counter)}"
+        call = self._call(declarations[0], name, template_arguments, len(types))
+        for position, cpp in enumerate(types):
+            call = call.replace(f"<A{position}>", f"<{cpp}>", 1)
+        try:
+            self._define("".join(explainer(d, weak, name) for d in declarations), kernel)
+            self._define(f"using {name}_type = decltype({call});", kernel)
+        except CompileError as error:
+            return str(error)
+        return ""
+
+    def _define(self, text: str, kernel: str) -> None:
+        # Inside the module's namespace, so that template arguments can name what the source defines.
+        cling.define(cling.as_kernel_source(f"namespace {self.namespace} {{\n{text}}}\n"), f"kernel {kernel}")
+
+    def _call(self, declaration: Declaration, function: str, template_arguments: tuple[str, ...], count: int) -> str:
+        scope = "::".join((self.namespace, *declaration.namespaces))
+        given = f"<{', '.join(template_arguments)}>" if template_arguments else ""
+        values = ", ".join(f"std::declval<A{position}>()" for position in range(count))
+        return f"::{scope}::{function}{given}({values})"
+
+    def _instance_name(self, declaration: Declaration, demangled: str) -> InstanceName:
+        # Like ca::host::thunk<&(void NAME<...>(float, float*)), void (*)(float, float*)>*
+        parameters = re.search(r"void \(\*\)\((.*)\)>\*$", demangled)
+        spelled = parameters.group(1) if parameters else ""
+        if not declaration.template:
+            full = "::".join((self.namespace, *declaration.namespaces, declaration.name))
+        else:
+            inner = re.sub(r"^ca::host::thunk<\(?&\(?(?:void )?", "", demangled)
+            depth = end = 0
+            while depth or inner[end] not in "(,)":
+                depth += (inner[end] == "<") - (inner[end] == ">")
+                end += 1
+            full = inner[:end].strip()
+        return InstanceName(full, spelled, full.removeprefix(f"{self.namespace}::"))
 
     def load(self, name: InstanceName, overloaded: bool) -> int:
         """The handle of an instance, compiled for the device if it was not yet."""

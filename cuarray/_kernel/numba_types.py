@@ -85,14 +85,14 @@ make_attribute_wrapper(CuArrayType, "strides", "strides")
 
 
 @overload_attribute(CuArrayType, "ndim")
-def _array_ndim(array: Any) -> Any:
+def _array_ndim(array):
     ndim = array.ndim
     return lambda array: ndim
 
 
 @overload_attribute(CuArrayType, "size")
-def _array_size(array: Any) -> Any:
-    def size(array: Any) -> int:
+def _array_size(array):
+    def size(array):
         result = 1
         for extent in array.shape:
             result *= extent

@@ -236,6 +236,7 @@ inline void run_block(Block& block) noexcept {
 // started yet. Arguments are copied for each thread, as on the GPU.
 template <auto F, class Function = decltype(F)> struct thunk;
 template <auto F, class... A> struct thunk<F, void (*)(A...)> {
+  using function_type = void (*)(A...);
   static void run_threads(Block& block, void** args) noexcept { run(block, args, std::index_sequence_for<A...>()); }
 
  private:

@@ -10,6 +10,12 @@
 
 namespace ca::host {
 
+// A Python scalar in a call whose other arguments decide the types: it becomes any number that a parameter is.
+struct Weak {
+  template <class T, class = std::enable_if_t<std::is_arithmetic_v<T> || is_complex<T> || std::is_same_v<T, float16>>>
+  operator T() const;
+};
+
 // A parameter as one word: the kind and size of a number ("i4", "f8", "c16", "b1"), "P" and "const" or "mutable" and
 // the pointee for a pointer, "S", size and alignment for anything else.
 template <class T> std::string describe_value() {
@@ -36,8 +42,8 @@ template <class T> std::string describe() {
 
 // The mangled name of a thunk holds the kernel's template arguments, which no other portable spelling does.
 // Thunk is always named as a type of its own: to name F again here would instantiate the kernel's body for the host.
-template <class Thunk> struct parameters;
-template <auto F, class... A> struct parameters<thunk<F, void (*)(A...)>> {
+template <class Function> struct parameters;
+template <class... A> struct parameters<void (*)(A...)> {
   static std::string describe_all() { return (std::string() + ... + ("\n" + describe<A>())); }
 };
 template <class Thunk> unsigned long reflect() {
@@ -46,7 +52,7 @@ template <class Thunk> unsigned long reflect() {
     char* demangled = abi::__cxa_demangle(typeid(Thunk*).name(), nullptr, nullptr, &status);
     std::string text = demangled ? demangled : "";
     std::free(demangled);
-    return text + parameters<Thunk>::describe_all();
+    return text + parameters<typename Thunk::function_type>::describe_all();
   }();
   return reinterpret_cast<unsigned long>(result.c_str());
 }
