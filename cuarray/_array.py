@@ -347,9 +347,9 @@ class CuArray:
         """The array in another dtype; see `cuarray.astype`."""
         return F.astype(self, dtype, casting=casting, copy=copy)
 
-    def copy(self) -> CuArray:
-        """A C-contiguous copy; see `cuarray.copy`."""
-        return F.copy(self)
+    def copy(self, order: str = "C") -> CuArray:
+        """A C-contiguous copy, or with order="K" one with the axes as they are in memory; see `cuarray.copy`."""
+        return F.copy(self, order)
 
     def __copy__(self) -> CuArray:
         return F.copy(self)

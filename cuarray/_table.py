@@ -97,6 +97,8 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "arctanh": _row("ArcTanh", np.arctanh),
     "degrees": _row("Degrees", np.degrees),
     "radians": _row("Radians", np.radians),
+    "deg2rad": _row("Radians", np.deg2rad),
+    "rad2deg": _row("Degrees", np.rad2deg),
     # rounding and floating-point questions
     "floor": _row("Floor", np.floor),
     "ceil": _row("Ceil", np.ceil),

@@ -181,18 +181,3 @@ def test_gpu_memory_on_the_host_backend_is_refused() -> None:
 
     with pytest.raises(TypeError, match="GPU memory"):
         ca.asarray(Foreign())
-
-
-def test_torch() -> None:
-    torch = pytest.importorskip("torch")
-    device = "cpu" if on_cpu() else "cuda"
-    tensor = torch.arange(6, dtype=torch.float32, device=device).reshape(2, 3)
-    x = ca.from_dlpack(tensor)
-    x += 1
-    assert tensor.sum().item() == 21
-    assert_same(ca.asarray(tensor.T), np.arange(1, 7, dtype=np.float32).reshape(2, 3).T)
-    back = torch.from_dlpack(ca.arange(4.0))
-    back *= 2
-    assert back.tolist() == [0, 2, 4, 6]
-    with pytest.raises(TypeError):
-        ca.from_dlpack(torch.zeros(2, dtype=torch.bfloat16, device=device))

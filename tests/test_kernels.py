@@ -316,7 +316,7 @@ def test_njit_keeps_no_references(mod: ca.Module) -> None:
     alive = weakref.ref(x)
     del x
     gc.collect()
-    assert alive() is None
+    assert alive() is None, gc.get_referrers(alive())
 
 
 def test_errors_in_njit(mod: ca.Module) -> None:

@@ -83,9 +83,9 @@ def test_every_row_has_its_function_and_functor(name: str) -> None:
 
 
 def test_no_row_stands_twice() -> None:
-    for column in ("functor", "ufunc"):
-        values = [getattr(row, column) for row in ELEMENTWISE.values()]
-        assert len(set(values)) == len(values)
+    # NumPy has two ufuncs for some functions (radians and deg2rad); never two rows for one ufunc.
+    ufuncs = [row.ufunc for row in ELEMENTWISE.values()]
+    assert len(set(ufuncs)) == len(ufuncs)
     dunders = [row.dunder for row in ELEMENTWISE.values() if row.dunder]
     assert len(set(dunders)) == len(dunders)
 

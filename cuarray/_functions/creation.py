@@ -153,15 +153,16 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> C
     runtime = _runtime.get()
     kind, number = (int(part) for part in x.__dlpack_device__())
     on_cpu = kind == dlpack.DeviceType.CPU
-    if on_cpu != runtime.host_is_device and kind not in (
-        dlpack.DeviceType.CUDA_MANAGED,
-        dlpack.DeviceType.CUDA_HOST,
-    ):
-        if not on_cpu:
-            raise BufferError(f"x is on device {(kind, number)}, which the host backend's kernels cannot use")
+    # Managed and page-locked memory is within everybody's reach.
+    usable = {dlpack.DeviceType.CUDA_MANAGED, dlpack.DeviceType.CUDA_HOST, runtime.dlpack_device[0]}
+    if on_cpu and not runtime.host_is_device:
         if copy is False:
             raise BufferError("copy=False: x is in host memory and must be copied to the GPU")
         return _from_host(np.from_dlpack(x), None)
+    if kind not in usable:
+        raise BufferError(
+            f"x is on DLPack device {(kind, number)}, which the {runtime.name} backend's kernels cannot use"
+        )
     options: dict[str, Any] = {} if on_cpu else {"stream": runtime.stream or 1}
     try:
         capsule = x.__dlpack__(max_version=(1, 1), **options)
@@ -179,13 +180,15 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> C
 # ---- copies and casts
 
 
-def copy(x: Any) -> CuArray:
-    """A new array with the elements of `x`, its axes in the same order in memory."""
-    return _copied(asarray(x))
+def copy(x: Any, order: str = "K") -> CuArray:
+    """A new array with the elements of `x`, its axes in memory as they are in `x` ("K") or in C order ("C")."""
+    if order not in ("C", "K"):
+        raise ValueError(f"order must be 'C' or 'K', not {order!r}")
+    return _copied(asarray(x), order)
 
 
-def _copied(x: CuArray) -> CuArray:
-    result = allocate(like_layout(x.dtype, x.shape, [x._layout]))
+def _copied(x: CuArray, order: str = "K") -> CuArray:
+    result = allocate(like_layout(x.dtype, x.shape, [x._layout] if order == "K" else []))
     copy_operation(x, out=result)
     return result
 

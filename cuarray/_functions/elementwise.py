@@ -29,8 +29,10 @@ class ElementwiseFunction(Operation):
         return f"<cuarray function {self.__name__!r}>"
 
     def __call__(
-        self, *operands: Any, out: CuArray | None = None, dtype: Any = None, casting: str = "same_kind"
+        self, *operands: Any, out: CuArray | None = None, dtype: Any = None, casting: str = "same_kind", **unknown: Any
     ) -> CuArray:
+        if unknown:
+            raise TypeError(f"{self.__name__}() has no argument {next(iter(unknown))!r}; it has out, dtype and casting")
         if dtype is not None:
             dtype = as_dtype(dtype)
         return super().__call__(*operands, out=out, dtype=dtype, casting=casting)
@@ -153,8 +155,10 @@ tanh = elementwise("tanh")
 arcsinh = asinh = elementwise("arcsinh")
 arccosh = acosh = elementwise("arccosh")
 arctanh = atanh = elementwise("arctanh")
-degrees = rad2deg = elementwise("degrees")
-radians = deg2rad = elementwise("radians")
+degrees = elementwise("degrees")
+radians = elementwise("radians")
+deg2rad = elementwise("deg2rad")
+rad2deg = elementwise("rad2deg")
 # rounding and floating-point questions
 floor = elementwise("floor")
 ceil = elementwise("ceil")

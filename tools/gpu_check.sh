@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# What docs/gpu-runs.md records: the suite on the GPU, compute-sanitizer over the kernel tests, and the demo.
+# Usage: tools/gpu_check.sh [FOLDER for the full logs]      (PYTHON=python3 by default, JOBS=4)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+logs=${1:-$(mktemp -d)}
+export CUARRAY_BACKEND=cuda CUARRAY_CACHE_DIR=${CUARRAY_CACHE_DIR:-$(mktemp -d)}
+failed=0
+
+"$python" -m cuarray | tee "$logs/config.txt" || failed=1
+
+echo "== the suite"
+"$python" -m pytest -q -n "${JOBS:-4}" -p no:cacheprovider tests >"$logs/pytest.txt" 2>&1 || failed=1
+grep -E '^(FAILED|ERROR|SKIPPED)' "$logs/pytest.txt"
+tail -n 1 "$logs/pytest.txt"
+
+echo "== compute-sanitizer memcheck"
+# --target-processes all would follow the tests' own child processes, one of which fails on purpose.
+compute-sanitizer --tool memcheck --error-exitcode 9 "$python" -m pytest -q -x -p no:cacheprovider \
+    tests/test_kernels.py tests/test_linear_algebra.py tests/test_reductions.py tests/test_manipulation.py \
+    -k 'not errors_in_njit' >"$logs/memcheck.txt" 2>&1 || failed=1
+grep -E 'ERROR SUMMARY|passed|failed' "$logs/memcheck.txt" | tail -n 3
+
+echo "== the demo"
+"$python" examples/demo.py "$logs/kmeans.png" || failed=1
+exit $failed
