@@ -241,13 +241,15 @@ class CuArray:
         """A DLPack capsule over the same memory; `dl_device=(1, 0)` asks for memory that the CPU may read now."""
         runtime = _runtime.get()
         own = runtime.dlpack_device
-        reachable = [own] if runtime.host_is_device else [own, (13, own[1]), (1, 0)]
+        only_device = runtime.host_is_device or not self._memory.host_accessible
+        reachable = [own] if only_device else [own, (13, own[1]), (1, 0)]
         request = dlpack.negotiate(
             stream=stream, max_version=max_version, dl_device=dl_device, copy=copy, devices=reachable
         )
         array = F.copy(self) if request.copy else self
-        # No stream given means that the consumer orders nothing: the work must be done when it looks.
-        if stream is None or request.device[0] == 1:
+        # The default streams (1 and 2) are in order with ours, and -1 asks for no order. A consumer without a stream
+        # looks at once, and one with a stream of its own may not wait for ours: then the work must be done.
+        if stream not in (1, 2, -1) or request.device[0] == 1:
             runtime.synchronize()
         return dlpack.export(
             array._pointer,

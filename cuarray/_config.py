@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import sys
 
@@ -45,7 +44,7 @@ def config() -> str:
     lines = [
         f"cuarray {cuarray.__version__}",
         f"Python {platform.python_version()} on {platform.platform()}",
-        f"backend: {runtime.name} (CUARRAY_BACKEND={os.environ.get('CUARRAY_BACKEND', 'auto')})",
+        f"backend: {runtime.name} (asked for: {_runtime.requested_backend()})",
         f"cache: {cache.folder()} ({_bytes(cache.size())})",
         f"memory pool: limit {_bytes(runtime.pool.statistics()[3])}",
     ]

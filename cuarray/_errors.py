@@ -37,12 +37,11 @@ class OutOfMemoryError(CudaError, MemoryError):
 
 # CUresult values that get a class of their own; every other is a CudaError.
 ERROR_CLASSES: dict[int, type[CudaError]] = {
-    1: LaunchError,  # CUDA_ERROR_INVALID_VALUE
     2: OutOfMemoryError,  # CUDA_ERROR_OUT_OF_MEMORY
-    98: LaunchError,  # cudaErrorInvalidDeviceFunction
-    100: NoDeviceError,
-    700: IllegalAddressError,
-    701: LaunchError,  # CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
-    719: IllegalAddressError,  # CUDA_ERROR_LAUNCH_FAILED
+    100: NoDeviceError,  # CUDA_ERROR_NO_DEVICE
+    700: IllegalAddressError,  # CUDA_ERROR_ILLEGAL_ADDRESS
     716: IllegalAddressError,  # CUDA_ERROR_MISALIGNED_ADDRESS
+    719: IllegalAddressError,  # CUDA_ERROR_LAUNCH_FAILED
 }
+# What a launch returns when its configuration does not fit: CUDA_ERROR_INVALID_VALUE, _LAUNCH_OUT_OF_RESOURCES.
+LAUNCH_ERRORS = (1, 701)

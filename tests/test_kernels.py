@@ -234,6 +234,26 @@ def test_same_name_other_source() -> None:
         assert x.tolist() == [value]
 
 
+def test_the_same_source_twice_is_one_module() -> None:
+    source = "__global__ void same(int* x) { x[0] += 1; }"
+    x = ca.zeros(1, "int32")
+    for name in (None, None, "named"):
+        ca.cudadef(source, name=name).same[1, 1](x)
+    assert x.tolist() == [3]
+
+
+def test_includes_under_conditions() -> None:
+    mod = ca.cudadef("""
+    #ifdef NOT_DEFINED_ANYWHERE
+    #include <not_there.h>
+    #endif
+    namespace inner { __global__ void f(int* x) { x[0] = __LINE__; } }
+    """)
+    x = ca.zeros(1, "int32")
+    mod.f[1, 1](x)
+    assert x.tolist() == [5]
+
+
 def test_own_headers(tmp_path) -> None:
     (tmp_path / "own.h").write_text("template <class T> __device__ T twice(T x) { return x + x; }\n")
     mod = ca.cudadef('#include "own.h"\n__global__ void f(int* x) { x[0] = twice(x[0]); }', include_dirs=[tmp_path])
@@ -246,6 +266,40 @@ def test_documentation(mod: ca.Module) -> None:
     assert mod.axpy.__doc__ == "template <class T> void axpy(T a, const T* x, T* y, long n)\n\ny += a * x"
     assert "axpy" in dir(mod)
     assert repr(mod.axpy) == "<kernel axpy of test_kernels>"
+
+
+WARPS = """
+__global__ void warp_sums(const float* x, float* out) {
+  float sum = x[blockIdx.x * 32 + threadIdx.x];
+  for (int delta = 16; delta > 0; delta /= 2) sum += __shfl_down_sync(0xffffffff, sum, delta);
+  if (threadIdx.x == 0) out[blockIdx.x] = sum;
+}
+"""
+
+
+def test_what_warps_do_together() -> None:
+    mod = ca.cudadef(WARPS, name="warps")
+    x, out = ca.arange(128, dtype="float32"), ca.zeros(4, "float32")
+    if not ca.cuda.is_available():
+        with pytest.raises(ca.CompileError, match=r"warp_sums calls a function that is .* not defined for the CPU"):
+            mod.warp_sums[4, 32](x, out)
+        return
+    mod.warp_sums[4, 32](x, out)
+    np.testing.assert_array_equal(np.asarray(out), np.arange(128).reshape(4, 32).sum(1))
+
+
+def test_bit_functions_and_fast_math() -> None:
+    mod = ca.cudadef("""
+    __global__ void f(int* bits, float* values) {
+      bits[0] = __popc(255u), bits[1] = __clz(1), bits[2] = __ffs(8), bits[3] = int(__brev(1u) >> 31);
+      bits[4] = min(3, 4), bits[5] = max(3, 4);
+      values[0] = __expf(1.0f), values[1] = rsqrtf(4.0f), values[2] = __fdividef(1.0f, 4.0f), values[3] = fmaf(2, 3, 4);
+      sincosf(0.0f, &values[4], &values[5]);
+    }""")
+    bits, values = ca.zeros(6, "int32"), ca.zeros(6, "float32")
+    mod.f[1, 1](bits, values)
+    assert bits.tolist() == [8, 31, 4, 1, 3, 4]
+    np.testing.assert_allclose(np.asarray(values), [np.e, 0.5, 0.25, 10, 0, 1], rtol=1e-5)
 
 
 # ---- from njit
@@ -345,6 +399,16 @@ def test_errors_in_njit(mod: ca.Module) -> None:
         scalar_for_array(x)
     with pytest.raises(numba.TypingError, match="argument n must be"):
         float_for_integer(x)
+
+    fill = mod.fill
+
+    @numba.njit
+    def wide_integer(x, n):
+        fill[1, 1](1.0, x, n)
+
+    wide_integer(x, 4)
+    with pytest.raises(OverflowError, match="fill: argument n: the integer does not fit int32"):
+        wide_integer(x, 2**32 + 1)
 
 
 # ---- errors

@@ -87,6 +87,17 @@ def test_pool_reuses_memory() -> None:
     assert 0 <= info.used <= info.reserved <= info.limit and info.used <= info.peak
 
 
+def test_without_the_pool_every_array_has_a_block_of_its_own() -> None:
+    code = """
+import cuarray as ca
+x, y = ca.ones(100), ca.ones(3)
+assert ca.cuda.memory_info().used == ca.cuda.memory_info().reserved == 824
+print(float((x + 1).sum()), ca.cuda.memory_info().reserved)
+"""
+    result = run(code, CUARRAY_MEMORY_POOL="0")
+    assert result.stdout.strip() == "200.0 824", result.stderr
+
+
 def test_memory_limit_and_trim() -> None:
     limit = ca.cuda.memory_info().limit
     ca.cuda.trim()
@@ -159,3 +170,18 @@ except ca.IllegalAddressError as error:
 """
     result = run(code, CUARRAY_BACKEND="cuda")
     assert "CUDA_ERROR_ILLEGAL_ADDRESS | cuStreamSynchronize failed" in result.stdout, result.stderr
+
+
+@pytest.mark.gpu
+def test_more_than_two_to_the_31_elements() -> None:
+    if not ca.cuda.is_available():
+        pytest.skip("CUARRAY_BACKEND=host; this needs the memory of a GPU")
+    n = 2**31 + 100
+    x = ca.zeros(n, "int8")
+    x[-1] = 5
+    x[2**31] = 2
+    y = x[::-1] + x  # strided, with 64-bit indices
+    assert int(y[0]) == int(y[-1]) == 5 and int(y[99]) == 2
+    del y
+    assert int(x.sum()) == 7 and int(x.argmax()) == n - 1
+    ca.cuda.trim()

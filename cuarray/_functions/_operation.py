@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cuarray import _plan, _runtime
-from cuarray._array import CuArray, allocate, new
+from cuarray._array import CuArray, allocate
 from cuarray._dtypes import Loop, OperandType, check_castable, operand_type, pack_scalar
 from cuarray._launch import Prepared
 from cuarray._layout import Layout, broadcast_shapes, like_layout
@@ -243,8 +243,3 @@ def assign(out: CuArray, value: Any, what: str) -> None:
             converted[()] = value
             value = converted[()]
     copy_into(out, value, what)
-
-
-def fresh_view(array: CuArray, layout: Layout) -> CuArray:
-    """The memory of a new array seen at another layout, as if it had been made so."""
-    return new(array._memory, array._pointer, layout)

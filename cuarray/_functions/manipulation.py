@@ -114,5 +114,7 @@ def flip(x: Any, /, axis: Any = None) -> CuArray:
 
 
 def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> CuArray:
-    """The elements on a diagonal, as a view."""
-    return view_of(asarray(x), lambda ghost: np.diagonal(ghost, offset, axis1, axis2))
+    """The elements on a diagonal, as a read-only view."""
+    result = view_of(asarray(x), lambda ghost: np.diagonal(ghost, offset, axis1, axis2))
+    result._writeable = False
+    return result

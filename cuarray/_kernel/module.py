@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from cuarray._kernel.declarations import (
 from cuarray._kernel.kernel import Kernel
 from cuarray._runtime import Source, cling
 
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b[^\n]*", re.MULTILINE)
+_INCLUDE_OR_BRANCH = re.compile(r"^[ \t]*#[ \t]*(?P<directive>include|else|elif|endif)\b[^\n]*", re.MULTILINE)
 _counter = itertools.count(1)
 
 
@@ -34,9 +35,7 @@ class InstanceName(NamedTuple):
     short: str
 
 
-def cudadef(
-    source: str, *, name: str | None = None, include_dirs: Sequence[str] = (), options: Sequence[str] = ()
-) -> Module:
+def cudadef(source: str, *, name: str | None = None, include_dirs: Sequence[str | os.PathLike[str]] = ()) -> Module:
     """Define CUDA C++ at run time; returns a `Module` whose attributes are the kernels.
 
     source: C++ with ``__global__`` functions or function templates, ``__device__`` functions, types, ``#include``s of
@@ -57,29 +56,38 @@ def cudadef(
     """
     if not isinstance(source, str):
         raise TypeError(f"source must be a str of C++, not {type(source).__name__}")
-    return Module(source, name or f"cudadef_{next(_counter)}", tuple(map(os.fspath, include_dirs)), tuple(options))
+    return Module(source, name, tuple(os.fspath(d) for d in include_dirs))
 
 
 class Module:
     """The kernels of one `cudadef`, as attributes."""
 
-    def __init__(self, source: str, name: str, include_dirs: tuple[str, ...], options: tuple[str, ...]) -> None:
-        self.name = name
+    def __init__(self, source: str, name: str | None, include_dirs: tuple[str, ...]) -> None:
         self.source = source
         source = without_c_linkage(source)
         self._declarations = find_kernels(source)
         # The namespace keeps modules apart, so that a source can be defined again with other contents. Its name is a
         # digest of the text: the same text is the same module, in this process and in the cache on disk.
-        digest = Source(name, source, options, include_dirs).digest
+        digest = Source("", source, include_dirs).digest
         self.namespace = f"cuarray_module_{digest}"
-        includes = "".join(match.group().strip() + "\n" for match in _INCLUDE.finditer(source))
-        body = _INCLUDE.sub("", source)
+        self.name = name or f"cudadef_{digest[:6]}"
         opening = f"namespace {self.namespace} {{ using namespace ::ca::cuda_functions;"
-        text = f'#include "complex.cuh"\n{includes}{opening}\n#line 1 "{name}"\n{body}\n}}\n'
-        self._source = Source(name, text, options, include_dirs)
+        line = f"#line {{}} {json.dumps(self.name)}"
+
+        def outside(match: re.Match[str]) -> str:
+            # A header is not part of the module: its include stands between the end and a new beginning of the
+            # namespace, where it was, so that an #if around it still holds. Lines are numbered anew after both.
+            after = line.format(source.count("\n", 0, match.start()) + 2)
+            if match["directive"] != "include":
+                return f"{match.group()}\n{after}"
+            return f"}}\n{match.group().strip()}\n{opening}\n{after}"
+
+        body = _INCLUDE_OR_BRANCH.sub(outside, source) if "include" in source else source
+        text = f'#include "complex.cuh"\n{opening}\n{line.format(1)}\n{body}\n}}\n'
+        self._source = Source(self.name, text, include_dirs, self.namespace)
         for directory in include_dirs:
             cling.interpreter().add_include_path(directory)
-        cling.define_once(self._source.digest, self._host_text(text), name)
+        cling.define_once(self._source.key, self._host_text(text), self.name)
         self._deducers: set[tuple[str, frozenset[int]]] = {(d.name, frozenset()) for d in self._declarations}
         names = dict.fromkeys(d.name for d in self._declarations)
         self._kernels = {

@@ -344,7 +344,7 @@ def _lower_launch(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         zip(argument_types, args[1:], instance.parameters, instance.offsets, strict=True)
     ):
         slot = builder.gep(base, [ir.Constant(i64, offset)])
-        _store_argument(context, builder, typ, value, parameter, slot)
+        _store_argument(context, builder, typ, value, parameter, slot, kernel.__name__)
         builder.store(slot, cgutils.gep_inbounds(builder, params, k))
 
     launcher = cgutils.create_struct_proxy(configuration)(context, builder, value=args[0])
@@ -361,7 +361,17 @@ def _lower_launch(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
     extents.append(builder.trunc(shared, ir.IntType(32)))
     launch_address = ir.Constant(i64, runtime.launcher)
     function = ir.Constant(i64, instance.function)
-    result = glue.emit_launch(builder, launch_address, function, extents, stream, params)
+    status = cgutils.alloca_once(builder, ir.IntType(32))
+    builder.store(glue.emit_launch(builder, launch_address, function, extents, stream, params), status)
+    if runtime.context is not None:
+        # As in CudaRuntime.launch_failed: a thread's first use of CUDA finds no current context.
+        set_current, context_handle, no_context = (ir.Constant(i64, value) for value in runtime.context)
+        missing = builder.icmp_unsigned("==", builder.load(status), builder.trunc(no_context, ir.IntType(32)))
+        with builder.if_then(missing, likely=False):
+            setter = builder.inttoptr(set_current, ir.FunctionType(ir.IntType(32), [i64]).as_pointer())
+            builder.call(setter, [context_handle])
+            builder.store(glue.emit_launch(builder, launch_address, function, extents, stream, params), status)
+    result = builder.load(status)
     with builder.if_then(cgutils.is_not_null(builder, result), likely=False):
         context.call_conv.return_user_exc(
             builder,
@@ -390,7 +400,7 @@ def _extents(context: Any, builder: Any, typ: Any, value: ir.Value) -> list[ir.V
 
 
 def _store_argument(
-    context: Any, builder: Any, typ: Any, value: ir.Value, parameter: Parameter, slot: ir.Value
+    context: Any, builder: Any, typ: Any, value: ir.Value, parameter: Parameter, slot: ir.Value, kernel: str
 ) -> None:
     if isinstance(typ, CuArrayType):
         native = cgutils.create_struct_proxy(typ)(context, builder, value=value).pointer
@@ -402,6 +412,11 @@ def _store_argument(
         number = np.dtype(parameter.word[0] + parameter.word[1:]) if parameter.word != "b1" else np.dtype(bool)
         wanted = from_dtype(number)
         native = context.cast(builder, value, typ, wanted)
+        if number.kind in "iu" and numpy_dtype(typ).itemsize > number.itemsize:
+            back = context.cast(builder, native, wanted, typ)
+            with builder.if_then(builder.icmp_unsigned("!=", back, value), likely=False):
+                message = f"{kernel}: argument {parameter.name}: the integer does not fit {number}"
+                context.call_conv.return_user_exc(builder, OverflowError, (message,))
         native = context.get_value_as_data(builder, wanted, native)
     builder.store(native, builder.bitcast(slot, native.type.as_pointer()))
 

@@ -8,7 +8,7 @@ import threading
 from cuarray._runtime.base import Runtime, Source, builtin_source, short_name
 from cuarray._runtime.memory import ForeignMemory, Memory
 
-__all__ = ["ForeignMemory", "Memory", "Runtime", "Source", "builtin_source", "get", "short_name"]
+__all__ = ["ForeignMemory", "Memory", "Runtime", "Source", "builtin_source", "get", "requested_backend", "short_name"]
 
 _current: Runtime | None = None
 _lock = threading.Lock()
@@ -19,11 +19,16 @@ def get() -> Runtime:
     return _current or _start()
 
 
+def requested_backend() -> str:
+    """What CUARRAY_BACKEND says."""
+    return os.environ.get("CUARRAY_BACKEND", "auto")
+
+
 def _start() -> Runtime:
     global _current
     with _lock:
         if _current is None:
-            choice = os.environ.get("CUARRAY_BACKEND", "auto")
+            choice = requested_backend()
             if choice not in ("auto", "cuda", "host"):
                 raise ValueError(f"CUARRAY_BACKEND is {choice!r}; it must be auto, cuda or host")
             from cuarray._runtime import cuda

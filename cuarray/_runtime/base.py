@@ -21,13 +21,13 @@ class Source(NamedTuple):
 
     name: str  # for messages
     text: str
-    options: tuple[str, ...] = ()
     include_dirs: tuple[str, ...] = ()
+    key: str = ""  # sources of one key are defined once, whatever else differs
 
     @property
     def digest(self) -> str:
-        """A short name for exactly this source."""
-        return hashlib.sha256(repr(self[1:]).encode()).hexdigest()[:16]
+        """A short name for exactly this text."""
+        return hashlib.sha256(repr((self.text, self.include_dirs)).encode()).hexdigest()[:16]
 
 
 @functools.cache
@@ -52,6 +52,9 @@ class Runtime(ABC):
     dlpack_device: tuple[int, int]
     host_is_device: bool  # NumPy arrays can be given to kernels as they are
     stream: int = 0  # the stream that work is ordered on
+    # How native code makes the context current in a thread: the setter's address, its argument, and the result of a
+    # launch that says it is needed. None where there are no contexts.
+    context: tuple[int, int, int] | None = None
 
     # ---- kernels
     @abstractmethod

@@ -78,7 +78,12 @@ def address(expression: str, what: str) -> int:
     with lock:
         name = f"ca_address_{next(_counter)}"
         define(f"static const long {name} = reinterpret_cast<long>({expression});", what)
-        return value(name)
+        found = value(name)
+        if not found:
+            raise CompileError(
+                f"{what} calls a function that is declared but not defined for the CPU; stderr has its name"
+            )
+        return found
 
 
 _counter = itertools.count()

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from cuarray._errors import ERROR_CLASSES, CudaError, IllegalAddressError, NoDeviceError
+from cuarray._errors import (
+    ERROR_CLASSES,
+    LAUNCH_ERRORS,
+    CudaError,
+    IllegalAddressError,
+    LaunchError,
+    NoDeviceError,
+)
 from cuarray._runtime import nvrtc
 from cuarray._runtime.base import Runtime, Source, short_name
 from cuarray._runtime.memory import MemoryPool
@@ -62,6 +69,7 @@ class CudaRuntime(Runtime):
         self.max_shared_bytes = properties.max_shared_memory_per_block_optin
         self.architecture = nvrtc.architecture(tuple(self.device.compute_capability))
         self.launcher = self._entry_point("cuLaunchKernel")
+        self.context = (self._entry_point("cuCtxSetCurrent"), int(self._call("cuCtxGetCurrent")), _INVALID_CONTEXT)
         free, _total = self._call("cuMemGetInfo")
         self.pool = MemoryPool(
             self._entry_point("cuMemAllocManaged"),
@@ -93,6 +101,8 @@ class CudaRuntime(Runtime):
         name = (name or b"unknown error").decode()
         text = (text or b"").decode()
         kind = ERROR_CLASSES.get(result, CudaError)
+        if kernel and result in LAUNCH_ERRORS:
+            kind = LaunchError
         hint = ""
         if kind is IllegalAddressError:
             hint = "; a kernel launched before has failed, and the process must be restarted"

@@ -8,7 +8,7 @@ import platform
 
 import numpy as np
 
-from cuarray._errors import ERROR_CLASSES, CudaError
+from cuarray._errors import ERROR_CLASSES, LAUNCH_ERRORS, CudaError, LaunchError
 from cuarray._runtime import cling
 from cuarray._runtime.base import Runtime, Source, short_name
 from cuarray._runtime.memory import MemoryPool
@@ -44,14 +44,14 @@ class HostRuntime(Runtime):
         handle = self._handles.get((source, name))
         if handle is None:
             with cling.lock:
-                cling.define_once(source.digest, cling.as_kernel_source(source.text), source.name)
+                cling.define_once(source.key or source.digest, cling.as_kernel_source(source.text), source.name)
                 handle = cling.address(f"&::ca::host::thunk<{name}>::run_threads", f"kernel {short_name(name)}")
                 self._handles[source, name] = handle
         return handle
 
     def check(self, result: int, call: str, kernel: str = "") -> None:
         if result:
-            kind = ERROR_CLASSES.get(result, CudaError)
+            kind = LaunchError if kernel and result in LAUNCH_ERRORS else ERROR_CLASSES.get(result, CudaError)
             name = _RESULT_NAMES.get(result, f"error {result}")
             raise kind(f"{call}{f' of kernel {kernel}' if kernel else ''} failed: {name}", result, name)
 

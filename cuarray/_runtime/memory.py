@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 from collections.abc import Callable
 
@@ -46,7 +47,9 @@ class MemoryPool:
     def __init__(self, allocate: int, release: int, flags: int, limit: int) -> None:
         cling.define('#include "memory_pool.hpp"', "the memory pool")
         ca = cling.interpreter().gbl.ca
-        self._pool = int(ca.pool_create(allocate, release, flags, limit))
+        # For memory checkers, which see the driver's blocks only.
+        pooled = os.environ.get("CUARRAY_MEMORY_POOL", "1") != "0"
+        self._pool = int(ca.pool_create(allocate, release, flags, limit, pooled))
         self._allocate = ca.pool_allocate
         self._free = ca.pool_free
         self._trim = ca.pool_trim
@@ -54,8 +57,10 @@ class MemoryPool:
         self._last_error = ca.pool_last_error
         self._statistics = ca.pool_statistics
         self._open = True
-        self._process = os.getpid()
         atexit.register(self._close)
+        # A child must not inherit the lock in a state that no thread of its own will change.
+        lock, unlock = functools.partial(ca.pool_lock, self._pool), functools.partial(ca.pool_unlock, self._pool)
+        os.register_at_fork(before=lock, after_in_parent=unlock, after_in_child=unlock)
 
     def _close(self) -> None:
         # Blocks freed after this, as the interpreter takes modules apart, go with the process.

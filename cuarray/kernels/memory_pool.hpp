@@ -28,6 +28,7 @@ struct MemoryPool {
   int (*release)(void* pointer);
   unsigned flags;
   unsigned long limit;  // of bytes taken from the driver; 0: none
+  bool pooled = true;   // false: every block is the driver's own, of the exact size, so that a checker sees its bounds
 
   std::mutex mutex;
   std::vector<unsigned long> free_blocks[classes];
@@ -55,9 +56,11 @@ struct MemoryPool {
   unsigned long get(unsigned long bytes) {
     last_error = success;
     if (bytes > largest) return last_error = out_of_memory, 0;
-    const SizeClass size = size_class(bytes);
+    const SizeClass size = pooled ? size_class(bytes) : SizeClass{0, bytes};
     unsigned long pointer = 0;
-    if (!free_blocks[size.index].empty()) {
+    if (!pooled) {
+      pointer = take(bytes);
+    } else if (!free_blocks[size.index].empty()) {
       pointer = free_blocks[size.index].back();
       free_blocks[size.index].pop_back();
     } else if (size.bytes <= small_bytes) {
@@ -73,8 +76,10 @@ struct MemoryPool {
   }
 
   void put(unsigned long pointer, unsigned long bytes) {
-    const SizeClass size = size_class(bytes);
-    free_blocks[size.index].push_back(pointer);
+    const SizeClass size = pooled ? size_class(bytes) : SizeClass{0, bytes};
+    unsigned long released = 0;
+    if (pooled) free_blocks[size.index].push_back(pointer);
+    else give_up(pointer, bytes, released);
     used -= size.bytes;
     --live_blocks;
   }
@@ -164,12 +169,13 @@ inline MemoryPool& pool_at(unsigned long pool) noexcept { return *reinterpret_ca
 
 // The pool lives as long as the process.
 inline unsigned long pool_create(unsigned long allocate_address, unsigned long release_address, unsigned flags,
-                                 unsigned long limit_bytes) noexcept {
+                                 unsigned long limit_bytes, bool pooled) noexcept {
   MemoryPool* pool = new MemoryPool;
   pool->allocate = reinterpret_cast<int (*)(void**, std::size_t, unsigned)>(allocate_address);
   pool->release = reinterpret_cast<int (*)(void*)>(release_address);
   pool->flags = flags;
   pool->limit = limit_bytes;
+  pool->pooled = pooled;
   return reinterpret_cast<unsigned long>(pool);
 }
 

@@ -11,7 +11,8 @@ namespace ca {
 namespace reductions {
 
 // A reduction: Acc identity(), Acc load(In value, i64 r), Acc combine(Acc a, Acc b) with a before b, and
-// finish<Out>(Acc, i64 count). Sums of float16 and float32 are kept in double, which costs no bandwidth.
+// finish<Out>(Acc, i64 count). Sums of float32 are kept in double and those of
+// float16 in float, which costs no bandwidth.
 template <class T> struct wide { using type = T; };
 template <> struct wide<float16> { using type = float; };
 template <> struct wide<float> { using type = double; };

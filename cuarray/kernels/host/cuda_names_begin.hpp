@@ -1,6 +1,7 @@
 // CUDA's words as macros, for host C++ between this file and cuda_names_end.hpp, so that none of them leaks into other
 // code that the interpreter reads. Included many times on purpose: no #pragma once.
 #include "grid.hpp"
+#include "intrinsics.hpp"  // and with it <cmath>, before the macros below
 #define __global__ inline  // so that a thunk made in a later definition can inline the kernel
 #define __device__
 #define __host__
@@ -16,3 +17,8 @@
 #define gridDim (::ca::host::current()->gridDim)
 #define warpSize 32
 #define __syncthreads ::ca::host::barrier
+#define __expf ::ca::cuda_functions::fast_expf
+#define __logf ::ca::cuda_functions::fast_logf
+#define __sinf ::ca::cuda_functions::fast_sinf
+#define __cosf ::ca::cuda_functions::fast_cosf
+#define __powf ::ca::cuda_functions::fast_powf

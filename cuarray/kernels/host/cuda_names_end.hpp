@@ -14,3 +14,8 @@
 #undef gridDim
 #undef warpSize
 #undef __syncthreads
+#undef __expf
+#undef __logf
+#undef __sinf
+#undef __cosf
+#undef __powf

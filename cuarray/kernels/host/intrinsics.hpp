@@ -67,4 +67,41 @@ using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::atan2,
 using std::floor, std::ceil, std::trunc, std::rint, std::round, std::fabs, std::abs, std::fmod, std::fma, std::hypot;
 using std::isnan, std::isinf, std::isfinite;
 
+
+// Bits.
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
+inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
+inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
+inline int __clzll(long long x) { return x ? __builtin_clzll(static_cast<unsigned long long>(x)) : 64; }
+inline int __ffs(int x) { return __builtin_ffs(x); }
+inline int __ffsll(long long x) { return __builtin_ffsll(x); }
+inline unsigned __brev(unsigned x) { return __builtin_bitreverse32(x); }
+inline unsigned long long __brevll(unsigned long long x) { return __builtin_bitreverse64(x); }
+
+// What CUDA computes faster and less exactly; here as exactly as the rest. glibc declares functions with CUDA's names
+// (__expf ...), so these are reached by macros: see cuda_names_begin.hpp.
+inline float fast_expf(float x) { return std::exp(x); }
+inline float fast_logf(float x) { return std::log(x); }
+inline float fast_sinf(float x) { return std::sin(x); }
+inline float fast_cosf(float x) { return std::cos(x); }
+inline float fast_powf(float x, float y) { return std::pow(x, y); }
+inline float __fdividef(float x, float y) { return x / y; }
+inline float __saturatef(float x) { return x < 0 ? 0 : x > 1 ? 1 : x == x ? x : 0; }
+using ::sincos, ::sincosf;  // the C library has them, too
+
+// What a warp does together is declared, so that kernels for the GPU can be parsed; it cannot be called here yet.
+template <class T> T __shfl_sync(unsigned mask, T value, int lane, int width = 32);
+template <class T> T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32);
+template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32);
+template <class T> T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32);
+unsigned __ballot_sync(unsigned mask, int predicate);
+int __any_sync(unsigned mask, int predicate);
+int __all_sync(unsigned mask, int predicate);
+unsigned __activemask();
+void __syncwarp(unsigned mask = 0xffffffff);
+int __syncthreads_count(int predicate);
+int __syncthreads_and(int predicate);
+int __syncthreads_or(int predicate);
+long long clock64();
+
 }  // namespace ca::cuda_functions
