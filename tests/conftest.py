@@ -16,6 +16,7 @@ _COMMON = {
     "suppress_health_check": [HealthCheck.data_too_large, HealthCheck.too_slow],
 }
 settings.register_profile("ci", max_examples=30, **_COMMON)
+settings.register_profile("quick", max_examples=3, **_COMMON)  # under a memory checker, which takes 20 times as long
 settings.register_profile("thorough", max_examples=1000, **_COMMON)  # HYPOTHESIS_PROFILE=thorough, for a long night
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
