@@ -24,6 +24,14 @@ export CUARRAY_MEMORY_POOL=0 HYPOTHESIS_PROFILE=quick
 timeout "${MEMCHECK_SECONDS:-1800}" compute-sanitizer --tool memcheck --report-api-errors no --show-backtrace device \
     --error-exitcode 9 "$python" -m pytest -q -p no:cacheprovider tests/test_kernels.py tests/test_linear_algebra.py \
     tests/test_reductions.py tests/test_manipulation.py tests/test_indexing.py >"$logs/memcheck.txt" 2>&1 || failed=1
+# A planted error must be seen, or a clean result would mean nothing.
+planted='import cuarray as ca; x = ca.zeros(100, "float32")
+ca.cudadef("__global__ void f(float* x) { x[100] = 1; }", name="planted").f[1, 1](x); ca.cuda.synchronize()'
+if compute-sanitizer --report-api-errors no --error-exitcode 9 "$python" -c "$planted" >"$logs/planted.txt" 2>&1; then
+    echo "the planted out-of-bounds write was NOT seen" && failed=1
+else
+    grep -m 1 'Invalid __global__ write' "$logs/planted.txt" | sed 's/=* */planted: /'
+fi
 unset CUARRAY_MEMORY_POOL HYPOTHESIS_PROFILE
 grep -E '^FAILED|ERROR SUMMARY|passed|failed' "$logs/memcheck.txt" | tail -n 8
 

@@ -84,7 +84,7 @@ class Module:
 
         body = _INCLUDE_OR_BRANCH.sub(outside, source) if "include" in source else source
         text = f'#include "complex.cuh"\n{opening}\n{line.format(1)}\n{body}\n}}\n'
-        self._source = Source(self.name, text, include_dirs, self.namespace)
+        self._source = Source(self.name, text, include_dirs, self.namespace, contract=True)
         for directory in include_dirs:
             cling.interpreter().add_include_path(directory)
         cling.define_once(self._source.key, self._host_text(text), self.name)

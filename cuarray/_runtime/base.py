@@ -23,6 +23,7 @@ class Source(NamedTuple):
     text: str
     include_dirs: tuple[str, ...] = ()
     key: str = ""  # sources of one key are defined once, whatever else differs
+    contract: bool = False  # whether a product and a sum may become one fused operation, rounded once
 
     @property
     def digest(self) -> str:

@@ -66,8 +66,10 @@ def compile(source: Source, names: Sequence[str], arch: str) -> Binary:
         include_dirs += cuda_include_dirs()
     for directory in source.include_dirs:
         digest += _directory_digest(Path(directory))
-    # No fused multiply-add across the operations that NumPy rounds one by one; kernels that want one say fma().
-    options = ProgramOptions(arch=arch, std="c++17", fma=False, include_path=include_dirs, name=_file_name(source.name))
+    # Built-in kernels round where NumPy does, after every operation; where they want a fused one, they say fma().
+    options = ProgramOptions(
+        arch=arch, std="c++17", fma=source.contract, include_path=include_dirs, name=_file_name(source.name)
+    )
     key = make_program_cache_key(
         code=source.text,
         code_type="c++",
