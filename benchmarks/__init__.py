@@ -1,0 +1,1 @@
+"""Benchmarks of cuarray against other array libraries; ``python -m benchmarks --help``."""
