@@ -195,7 +195,8 @@ from cuarray._functions.reductions import (
     sum,
 )
 from cuarray._kernel.kernel import Kernel
-from cuarray._kernel.module import Module, cudadef
+from cuarray._kernel.launch import dim3
+from cuarray._kernel.module import Module, cudadef, cudafile
 
 __version__ = "0.1.0"
 
@@ -264,6 +265,8 @@ __all__ = [
     "count_nonzero",
     "cuda",
     "cudadef",
+    "cudafile",
+    "dim3",
     "deg2rad",
     "degrees",
     "diagonal",

@@ -14,7 +14,7 @@ class Prepared:
 
     def __init__(self, plan: Plan) -> None:
         runtime = _runtime.get()
-        function = runtime.load(_runtime.builtin_source(plan.instance.header), f"&{plan.instance.name}")
+        function = runtime.load(_runtime.builtin_source(plan.instance.header), f"&{plan.instance.name}").handle
         self._record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, 0, plan.words)
         self.address: int = self._record.ctypes.data
         self.name = plan.instance.name

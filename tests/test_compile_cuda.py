@@ -41,7 +41,7 @@ def compile_all(header: str, names: Sequence[str], architecture: str) -> None:
     binary = nvrtc.compile(builtin_source(header), names, architecture)
     assert set(binary.symbols) == set(names)
     assert len(set(binary.symbols.values())) == len(names)
-    assert binary.cubin[:4] == b"\x7fELF"
+    assert binary.code[:4] == b"\x7fELF"
 
 
 def elementwise_plans(names: Sequence[str], dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:

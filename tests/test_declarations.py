@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cuarray._kernel.declarations import deducer, find_kernels
+from cuarray._kernel.declarations import find_kernels
+from cuarray._kernel.deducers import deducer
 
 
 def only(source: str):

@@ -24,6 +24,11 @@ _PYTHON_TYPES: dict[type, str] = {
 }
 
 
+def word_dtype(word: str) -> np.dtype | None:
+    """The dtype of a value that ca::host::describe called `word`; None if NumPy has none."""
+    return _WORDS.get(word)
+
+
 class Argument(NamedTuple):
     """An argument as overload resolution sees it."""
 

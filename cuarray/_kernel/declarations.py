@@ -1,36 +1,35 @@
-"""Finds the kernels in a C++ source: names, namespaces, template headers, parameters. C++ itself does the rest.
+"""Reads what a C++ source declares at namespace scope: kernels, variables, and the names that other sources may use.
 
-Only declarations are read, never bodies. Template deduction, overloads and conversions are left to the compiler, which
-is asked through the `ca_deduce_*` functions that this module writes (see `deducer`).
+Only declarations are read, never bodies, and no types are understood. Template deduction, overloads and conversions
+are left to the compiler, which is asked through the functions that deducers.py writes.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-_TOKEN = re.compile(r"[A-Za-z_]\w*|::|\.\.\.|\S")
-_IGNORED = re.compile(
-    r"//[^\n]*|/\*.*?\*/"  # comments
-    r'|R"(?P<d>[^\s()\\]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\])*"'  # strings
-    r"|'(?:\\.|[^'\\])+'"  # characters
-    r"|^[ \t]*\#(?:\\\n|[^\n])*",  # preprocessor lines
-    re.DOTALL | re.MULTILINE,
-)
+from cuarray._kernel.scanner import Scanner
+
 _NOT_NAMES = {
     "const", "volatile", "unsigned", "signed", "int", "long", "short", "char", "float", "double", "bool", "void",
     "auto", "struct", "class", "enum", "typename", "__restrict__", "__restrict", "wchar_t", "size_t",
 }  # fmt: skip
-_CLOSING = {"(": ")", "<": ">", "[": "]", "{": "}"}
+_NUMBER_WORDS = {"const", "unsigned", "signed", "int", "long", "short", "char", "float", "double", "bool", "size_t"}
+_TYPE_WORDS = {"struct", "class", "union", "enum"}
+_MEMORY_WORDS = {"__device__", "__constant__", "__managed__"}
+# Before a function's parameters there can be other brackets: of attributes and of these.
+_BRACKETED_WORDS = {"alignas", "decltype", "noexcept", "requires", "explicit"}
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A kernel's parameter: its name, and its type as it was written."""
+    """A kernel's parameter: its name, and its type and default argument as they were written."""
 
     name: str
     type: str
     pack: bool = False
+    default: str = ""
 
     @property
     def is_pointer(self) -> bool:
@@ -42,8 +41,8 @@ class Parameter:
         """Whether it is written as one of C++'s own numbers."""
         return all(word in _NUMBER_WORDS for word in self.type.split())
 
-
-_NUMBER_WORDS = {"const", "unsigned", "signed", "int", "long", "short", "char", "float", "double", "bool", "size_t"}
+    def __str__(self) -> str:
+        return f"{self.type} {'...' if self.pack else ''}{self.name}{f' = {self.default}' if self.default else ''}"
 
 
 @dataclass(frozen=True)
@@ -59,138 +58,240 @@ class Declaration:
     line: int
 
     def __str__(self) -> str:
-        parameters = ", ".join(f"{p.type} {'...' if p.pack else ''}{p.name}" for p in self.parameters)
-        return f"{self.template + ' ' if self.template else ''}void {self.name}({parameters})"
+        return f"{self.template + ' ' if self.template else ''}void {self.name}({', '.join(map(str, self.parameters))})"
+
+    def takes(self, count: int) -> bool:
+        """Whether a call with this many arguments can mean this declaration."""
+        required = sum(not p.default and not p.pack for p in self.parameters)
+        return count >= required and (count <= len(self.parameters) or any(p.pack for p in self.parameters))
 
 
-def blank_out(source: str) -> str:
-    """`source` with comments, strings and preprocessor lines replaced by spaces: every position stays the same."""
-    return _IGNORED.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), source)
+@dataclass(frozen=True)
+class Variable:
+    """A `__device__`, `__constant__` or `__managed__` variable."""
+
+    name: str
+    namespaces: tuple[str, ...]
+    constant: bool
 
 
-class _Scanner:
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.tokens = [(match.group(), match.start(), match.end()) for match in _TOKEN.finditer(blank_out(source))]
+@dataclass
+class Contents:
+    """What a source declares."""
 
-    def text(self, index: int) -> str:
-        return self.tokens[index][0] if 0 <= index < len(self.tokens) else ""
+    kernels: list[Declaration] = field(default_factory=list)
+    variables: list[Variable] = field(default_factory=list)
+    # What later sources may use, with namespaces: types, functions, templates, constants.
+    declared: set[str] = field(default_factory=set)
+    types: list[str] = field(default_factory=list)  # classes and enums, with their namespaces: "ns::Particle"
+    macros: dict[str, str] = field(default_factory=dict)  # unconditional ones: name to directive
 
-    def closing(self, index: int) -> int:
-        """The index of the bracket that closes the one at `index`."""
-        stack: list[str] = []
-        for at in range(index, len(self.tokens)):
-            token = self.tokens[at][0]
-            if token in "([{" or (token == "<" and (not stack or stack[-1] == ">")):
-                stack.append(_CLOSING[token])
-            elif stack and token == stack[-1]:
-                stack.pop()
-                if not stack:
-                    return at
-        return len(self.tokens) - 1
+    @property
+    def names(self) -> set[str]:
+        """What is declared at the source's outermost scope."""
+        return {name for name in self.declared if "::" not in name}
 
-    def slices(self, first: int, last: int) -> list[list[int]]:
-        """Token indices from `first` to before `last`, split at commas outside brackets."""
-        parts: list[list[int]] = [[]]
-        at = first
-        while at < last:
-            token = self.tokens[at][0]
-            if token == ",":
-                parts.append([])
-            elif token in _CLOSING:
-                end = min(self.closing(at), last - 1)
-                parts[-1].extend(range(at, end))
-                at = end
-                parts[-1].append(at)
-            else:
-                parts[-1].append(at)
+    @property
+    def namespaces(self) -> set[str]:
+        """The namespaces at the source's outermost scope."""
+        return {name.split("::")[0] for name in self.declared if "::" in name}
+
+
+def read(source: str) -> Contents:
+    """What `source` declares at namespace scope, in order."""
+    scan = Scanner(source)
+    contents = Contents(macros=_macros(source))
+    scopes: list[str] = []  # the namespaces that are open; "" for extern "C" {
+    at = 0
+    while at < len(scan):
+        token = scan.text(at)
+        if token == "}":
+            if scopes:
+                scopes.pop()
             at += 1
-        return [part for part in parts if part]
-
-    def spell(self, indices: list[int]) -> str:
-        if not indices:
-            return ""
-        raw = blank_out(self.source)[self.tokens[indices[0]][1] : self.tokens[indices[-1]][2]]
-        return " ".join(raw.split())
+        elif token in (";", "inline") and (token == ";" or scan.text(at + 1) == "namespace"):
+            at += 1
+        elif token == "namespace":
+            at = _namespace(scan, at, scopes, contents)
+        elif token == "extern" and scan.text(at + 1) == "{":  # its "C" is a string and was blanked out
+            scopes.append("")
+            at += 2
+        elif token == "using" and scan.text(at + 1) == "namespace":
+            at = _end(scan, at)
+        else:
+            end = _end(scan, at)
+            namespaces = tuple(s for s in scopes if s)
+            for name in _declaration(scan, at, end, namespaces, contents):
+                contents.declared.add("::".join((*namespaces, name)))
+            at = max(end, at + 1)
+    return contents
 
 
 def find_kernels(source: str) -> list[Declaration]:
     """Every kernel that `source` defines at namespace scope, in order."""
-    scan = _Scanner(source)
-    found: list[Declaration] = []
-    scopes: list[str | None] = []  # a namespace's name ("" for extern "C" {), or None for any other brace
-    start = at = 0  # start: the first token of the declaration at hand
-    while at < len(scan.tokens):
-        token = scan.text(at)
-        if token == "namespace":
-            name = ""
-            at += 1
-            while scan.text(at) not in ("{", ";", "=", ""):
-                name += scan.text(at) if scan.text(at) != "inline" else ""
-                at += 1
-            if scan.text(at) == "{":
-                scopes.append(name)
-            start = at + 1
-        elif token == "{":
-            linkage = scan.text(at - 1) == "extern"  # its "C" is a string and was blanked out
-            scopes.append("" if linkage else None)
-            start = at + 1
-        elif token == "}":
-            if scopes:
-                scopes.pop()
-            start = at + 1
-        elif token == ";":
-            start = at + 1
-        elif token == "__global__" and None not in scopes:
-            declaration, after = _kernel(scan, start, at, tuple(s for s in scopes if s))
-            if declaration is not None:
-                found.append(declaration)
-            at = after
-            start = at + 1
+    return read(source).kernels
+
+
+def _namespace(scan: Scanner, at: int, scopes: list[str], contents: Contents) -> int:
+    name = ""
+    at += 1
+    while scan.text(at) not in ("{", ";", "=", ""):
+        name += scan.text(at) if scan.text(at) != "inline" else ""
         at += 1
-    return found
+    if scan.text(at) == "{":
+        scopes.append(name)
+        return at + 1
+    return _end(scan, at)
 
 
-def _kernel(scan: _Scanner, start: int, at: int, namespaces: tuple[str, ...]) -> tuple[Declaration | None, int]:
-    template = ""
-    arguments: list[str] = []
-    if scan.text(start) == "template" and scan.text(start + 1) == "<":
-        end = scan.closing(start + 1)
-        template = scan.spell(list(range(start, end + 1)))
-        arguments = [_template_argument(scan, part) for part in scan.slices(start + 2, end)]
-    # The name is the identifier before the first bracket that does not belong to an attribute.
-    cursor = at + 1
-    while cursor < len(scan.tokens) and scan.text(cursor) not in (";", "{"):
-        if scan.text(cursor) == "(":
-            name = scan.text(cursor - 1)
-            end = scan.closing(cursor)
-            attribute = (name.startswith("__") and name not in ("__global__",)) or name == "alignas"
+def _end(scan: Scanner, start: int) -> int:
+    """The index after the declaration that begins at `start`."""
+    at = start
+    if scan.text(at) == "template" and scan.text(at + 1) == "<":
+        at = scan.closing(at + 1) + 1
+    is_function = has_value = False
+    is_type = scan.text(at) in (*_TYPE_WORDS, "typedef")
+    while at < len(scan):
+        token = scan.text(at)
+        if token == ";":
+            return at + 1
+        if token == "}":  # of the enclosing namespace: what was here is no declaration
+            return at
+        if token == "=":
+            has_value = True
+        if token in "([{":
+            end = scan.closing(at)
+            if token == "(" and not has_value:
+                is_function = True
+            if token == "{" and is_function and not has_value and not is_type:
+                return end + 1
+            at = end
+        at += 1
+    return at
+
+
+def _declaration(scan: Scanner, start: int, end: int, namespaces: tuple[str, ...], contents: Contents) -> list[str]:
+    """Notes kernels, variables and types; returns the names that others may use."""
+    at = start
+    template: list[int] = []
+    while scan.text(at) == "template":
+        if scan.text(at + 1) != "<":
+            return []  # an explicit instantiation
+        closing = scan.closing(at + 1)
+        template, at = list(range(at, closing + 1)), closing + 1
+    first = scan.text(at)
+    if first in _TYPE_WORDS:
+        name = _type_name(scan, at, end)
+        if name and not template:
+            contents.types.append("::".join((*namespaces, name)))
+        names = [name] if name else []
+        if first == "enum" and scan.text(at + 1) not in ("class", "struct"):
+            opening = next((k for k in range(at, end) if scan.text(k) == "{"), end)
+            names += [scan.text(part[0]) for part in scan.slices(opening + 1, scan.closing(opening))]
+        return names
+    if first in ("using", "concept"):
+        before = next((k for k in range(at, end) if scan.text(k) in ("=", ";")), end)
+        return [scan.text(before - 1)] if scan.is_name(before - 1) else []
+    if first == "typedef":
+        return [scan.text(end - 2)] if scan.is_name(end - 2) else []
+    opening_bracket = _parameters(scan, at, end)
+    if opening_bracket is None:
+        return _variables(scan, at, end, namespaces, contents)
+    name = scan.text(opening_bracket - 1)
+    if not scan.is_name(opening_bracket - 1) or name == "operator" or scan.text(opening_bracket - 2) == "::":
+        return []  # a specialisation, a member, or an operator: found through its arguments
+    if "__global__" not in (scan.text(k) for k in range(at, opening_bracket)):
+        return [name]
+    if scan.text(end - 1) == "}":
+        contents.kernels.append(_kernel(scan, start, template, opening_bracket, namespaces))
+    return []
+
+
+def _parameters(scan: Scanner, at: int, end: int) -> int | None:
+    """The index of the bracket that opens a function's parameters; None if this declares no function."""
+    while at < end:
+        token = scan.text(at)
+        if token in ("=", "{", ";"):
+            return None
+        if token == "(":
+            before = scan.text(at - 1)
+            attribute = before in _BRACKETED_WORDS or (before.startswith("__") and before.endswith("__"))
             if not attribute:
-                parts = scan.slices(cursor + 1, end)
-                if len(parts) == 1 and scan.spell(parts[0]) == "void":
-                    parts = []
-                parameters = tuple(_parameter(scan, part, k) for k, part in enumerate(parts))
-                position = scan.tokens[cursor - 1][1]
-                line = scan.source.count("\n", 0, position) + 1
-                doc = _comment_before(scan.source, scan.tokens[start][1])
-                declaration = Declaration(name, namespaces, template, tuple(arguments), parameters, doc, line)
-                is_definition = scan.text(end + 1) == "{"
-                body_end = scan.closing(end + 1) if is_definition else end
-                return (declaration if is_definition else None), body_end
-            cursor = end
-        cursor += 1
-    return None, cursor
+                return at
+            at = scan.closing(at)
+        elif token == "[" and scan.text(at + 1) == "[":
+            at = scan.closing(at)
+        at += 1
+    return None
 
 
-def _template_argument(scan: _Scanner, part: list[int]) -> str:
-    before_default = part[: next((k for k, at in enumerate(part) if scan.text(at) == "="), len(part))]
-    name = scan.text(before_default[-1])
-    pack = "..." in [scan.text(at) for at in before_default]
-    return f"{name}..." if pack else name
+def _type_name(scan: Scanner, at: int, end: int) -> str:
+    """The name of a class or enum; "" for a specialisation."""
+    at += 1
+    while at < end:
+        token = scan.text(at)
+        if token in ("class", "struct", "final"):
+            at += 1
+        elif token == "(" or (token == "[" and scan.text(at + 1) == "["):
+            at = scan.closing(at) + 1
+        elif token in _BRACKETED_WORDS or (token.startswith("__") and scan.text(at + 1) == "("):
+            at += 1
+        else:
+            return token if scan.is_name(at) and scan.text(at + 1) != "<" else ""
+    return ""
 
 
-def _parameter(scan: _Scanner, part: list[int], number: int) -> Parameter:
-    part = part[: next((k for k, at in enumerate(part) if scan.text(at) == "="), len(part))]
+def _variables(scan: Scanner, at: int, end: int, namespaces: tuple[str, ...], contents: Contents) -> list[str]:
+    words = [scan.text(k) for k in range(at, end)]
+    until = next((k for k, word in enumerate(words) if word in ("=", "[", "{", ";")), len(words))
+    specifiers = set(words[:until])
+    if "extern" in specifiers:
+        return []
+    usable = []
+    for number, part in enumerate(scan.slices(at, end - 1 if scan.text(end - 1) == ";" else end)):
+        stop = next((k for k, index in enumerate(part) if scan.text(index) in ("=", "[", "{")), len(part))
+        if stop == 0 or not scan.is_name(part[stop - 1]) or (number == 0 and stop == 1):
+            continue
+        name = scan.text(part[stop - 1])
+        if specifiers & _MEMORY_WORDS and "constexpr" not in specifiers:
+            contents.variables.append(Variable(name, namespaces, "__constant__" in specifiers))
+        if specifiers & {"const", "constexpr", "auto", "__constant__"}:
+            usable.append(name)
+    return usable
+
+
+def _kernel(scan: Scanner, start: int, template: list[int], opening: int, namespaces: tuple[str, ...]) -> Declaration:
+    arguments = (
+        [_template_argument(scan, part) for part in scan.slices(template[0] + 2, template[-1])] if template else []
+    )
+    parts = scan.slices(opening + 1, scan.closing(opening))
+    if len(parts) == 1 and scan.spell(parts[0]) == "void":
+        parts = []
+    return Declaration(
+        scan.text(opening - 1),
+        namespaces,
+        scan.spell(template),
+        tuple(arguments),
+        tuple(_parameter(scan, part, k) for k, part in enumerate(parts)),
+        scan.comment_before(start),
+        scan.line(opening - 1),
+    )
+
+
+def _before_default(scan: Scanner, part: list[int]) -> int:
+    return next((k for k, at in enumerate(part) if scan.text(at) == "="), len(part))
+
+
+def _template_argument(scan: Scanner, part: list[int]) -> str:
+    declared = part[: _before_default(scan, part)]
+    name = scan.text(declared[-1])
+    return f"{name}..." if "..." in [scan.text(at) for at in declared] else name
+
+
+def _parameter(scan: Scanner, part: list[int], number: int) -> Parameter:
+    stop = _before_default(scan, part)
+    default = scan.between(part[stop], part[-1] + 1) if stop < len(part) else ""
+    part = part[:stop]
     texts = [scan.text(at) for at in part]
     pack = "..." in texts
     if pack:
@@ -205,65 +306,91 @@ def _parameter(scan: _Scanner, part: list[int], number: int) -> Parameter:
         and not all(text in ("const", "volatile") for text in texts[:-1])
     )
     if named:
-        return Parameter(last, scan.spell(part[:-1]), pack)
-    return Parameter(f"argument_{number + 1}", scan.spell(part), pack)
+        return Parameter(last, scan.spell(part[:-1]), pack, default)
+    return Parameter(f"argument_{number + 1}", scan.spell(part), pack, default)
 
 
-def _comment_before(source: str, position: int) -> str:
-    """The comment that ends on the line before a declaration, as its documentation."""
-    lines = source[:position].rstrip().splitlines()
-    if lines and lines[-1].rstrip().endswith("*/"):
-        text = "\n".join(lines)
-        comment = text[text.rfind("/*") :]
-        return "\n".join(line.strip(" */!\t") for line in comment.splitlines()).strip()
-    doc: list[str] = []
-    while lines and lines[-1].lstrip().startswith("//"):
-        doc.append(lines.pop().lstrip().lstrip("/!").strip())
-    return "\n".join(reversed(doc))
+_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(?P<word>\w+)[ \t]*(?P<name>\w*)(?:\\\n|[^\n])*", re.MULTILINE)
+
+
+def _macros(source: str) -> dict[str, str]:
+    """The macros that a source defines outside conditions, and still has at its end."""
+    found: dict[str, str] = {}
+    directives = list(_DIRECTIVE.finditer(source))
+    # An include guard around a whole header is no condition.
+    guarded = (
+        len(directives) > 2
+        and directives[0]["word"] == "ifndef"
+        and directives[1]["word"] == "define"
+        and directives[0]["name"] == directives[1]["name"]
+        and directives[-1]["word"] == "endif"
+    )
+    depth = -1 if guarded else 0
+    for match in directives:
+        word, name = match["word"], match["name"]
+        if word in ("if", "ifdef", "ifndef"):
+            depth += 1
+        elif word == "endif":
+            depth -= 1
+        elif word == "define" and depth == 0:
+            found[name] = match.group()
+        elif word == "undef":
+            found.pop(name, None)
+    return found
 
 
 def without_c_linkage(source: str) -> str:
     """`source` with kernels in C++ linkage: every module has its namespace, and C linkage would reach through it."""
     source = re.sub(r'extern\s+"C"\s*\{', "inline namespace extern_c {", source)
-    return re.sub(r'extern\s+"C"(?=\s+(?:\w+\s+)*?__global__\b)', "", source)
+    return re.sub(r'extern\s+"C"(?=\s+(?:\w+\s+)*?(?:__global__|__device__|__constant__|__host__)\b)', "", source)
 
 
-def deducer_name(kernel: str, weak: frozenset[int]) -> str:
-    """The function whose return type tells which instance of `kernel` a call means."""
-    return f"ca_deduce_{kernel}" + "".join(f"_{position}" for position in sorted(weak))
+_LAMBDA = re.compile(
+    r"(?P<before>(?:\b(?:static|inline|const|constexpr|__device__)\s+)*)\bauto\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?=\[\s*\])"
+)
 
 
-def deducer(declaration: Declaration, weak: frozenset[int] = frozenset()) -> str:
-    """C++: a function declared like the kernel that returns the thunk of the instance which a call of it would use.
+def with_named_lambdas(source: str) -> str:
+    """`source` with each `auto f = [] ...;` of namespace scope made by a function.
 
-    Template arguments are not deduced from the parameters in `weak`: a Python scalar takes the type that the arrays
-    give it, as in NumPy.
+    The GPU's compiler takes the type of a lambda as a kernel's template argument only if a device function made it.
     """
-    types = [f"decltype({p.name}){'...' if p.pack else ''}" for p in declaration.parameters]
-    name = declaration.name
-    if declaration.template:
-        name += f"<{', '.join(declaration.template_arguments)}>"
-    instance = f"static_cast<void (*)({', '.join(types)})>(&{name})"
-    return _declare(declaration, deducer_name(declaration.name, weak), weak, f"::ca::host::thunk<{instance}>")
+    if not _LAMBDA.search(source):
+        return source
+    scan = Scanner(source)
+    edits: list[tuple[int, int, str]] = []
+    for match in _LAMBDA.finditer(scan.blanked):
+        before = scan.blanked[: match.start()]
+        first = next(k for k, token in enumerate(scan.tokens) if token[1] >= match.end())
+        end = next((k for k in range(first, len(scan)) if scan.text(k) == "{"), None)
+        if end is None or _inside_a_body(before):
+            continue
+        closing = scan.closing(end)
+        if scan.text(closing + 1) != ";":
+            continue
+        start, body, stop = scan.tokens[first][1], scan.tokens[end][1], scan.tokens[closing][2]
+        head = re.sub(r"__(?:device|host)__", "", source[start:body])
+        name = match["name"]
+        text = (
+            f"__device__ constexpr auto ca_lambda_{name}() {{ return {head}{source[body:stop]}; }} "
+            f"constexpr auto {name} = ca_lambda_{name}();"
+        )
+        edits.append((match.start(), scan.tokens[closing + 1][2], text))
+    for start, stop, text in reversed(edits):
+        source = source[:start] + text + source[stop:]
+    return source
 
 
-def explainer(declaration: Declaration, weak: frozenset[int], name: str) -> str:
-    """C++: a function declared like the kernel. A call that does not fit it says why, and leaves no trace of a thunk.
-
-    (What a refused definition instantiates the interpreter does not forget in full; a thunk would stay broken.)
-    """
-    return _declare(declaration, name, weak, "void")
-
-
-def _declare(declaration: Declaration, name: str, weak: frozenset[int], result: str) -> str:
-    parameters = []
-    for position, parameter in enumerate(declaration.parameters):
-        written = parameter.type
-        if position in weak and not parameter.pack:
-            written = f"std::type_identity_t<{written}>"
-        parameters.append(f"{written}{'...' if parameter.pack else ''} {parameter.name}")
-    opening = " ".join(f"namespace {namespace} {{" for namespace in declaration.namespaces)
-    return (
-        f"{opening} {declaration.template} auto {name}({', '.join(parameters)}) -> {result}; "
-        f"{'}' * len(declaration.namespaces)}\n"
-    )
+def _inside_a_body(before: str) -> bool:
+    """Whether what follows `before` stands in a function or class rather than at namespace scope."""
+    open_braces: list[bool] = []
+    last = 0
+    for position, character in enumerate(before):
+        if character == "{":
+            head = before[last:position]
+            open_braces.append(re.search(r"\bnamespace\b[\w\s:]*$|\bextern\s*$", head) is not None)
+        elif character == "}" and open_braces:
+            open_braces.pop()
+        if character in ";{}":
+            last = position + 1
+    return not all(open_braces)

@@ -1,177 +1,154 @@
-"""Kernels and their launches from Python."""
+"""Kernels: how a launch finds its instance."""
 
 from __future__ import annotations
 
-import ctypes
+import inspect
 import operator
 import re
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cuarray import _runtime
-from cuarray._errors import LaunchError
 from cuarray._kernel import arguments
-from cuarray._kernel.arguments import Argument, Parameter
+from cuarray._kernel.arguments import Argument
 from cuarray._kernel.declarations import Declaration
-from cuarray._runtime import glue
+from cuarray._kernel.instance import Instance
+from cuarray._kernel.launch import Launch, as_extents, as_launch
+from cuarray._runtime import KernelAttributes, Occupancy
 
 if TYPE_CHECKING:
-    from cuarray._kernel.module import Module
+    from cuarray._kernel.module import InstanceName, Module
 
 # What the compiler notes of each overload that it did not take.
 _CANDIDATE_NOTES = re.compile(r"note: candidate (?:template ignored: |function (?:template )?not viable: )(.*)")
 _ERRORS = re.compile(r"error: (.*)")
 _WEAK = "::ca::host::Weak"
-
-_GRID_NAMES = ("x", "y", "z")
-
-
-_RECORDS_LIMIT = 256  # launch configurations that an instance remembers
-
-
-class Launch(NamedTuple):
-    """What stands between the brackets: how many blocks, of how many threads, on which stream, shared bytes."""
-
-    grid: tuple[int, int, int]
-    block: tuple[int, int, int]
-    stream: int
-    shared: int
-
-
-def as_extents(value: Any, what: str) -> tuple[int, int, int]:
-    """An int or up to three ints as grid or block extents."""
-    parts = tuple(value) if isinstance(value, Sequence) else (value,)
-    try:
-        extents = tuple(operator.index(part) for part in parts)
-    except TypeError:
-        raise TypeError(f"{what} must be an int or a tuple of up to three ints, not {value!r}") from None
-    if not 1 <= len(extents) <= 3:
-        raise ValueError(f"{what} must have one to three extents, not {len(extents)}")
-    return (*extents, 1, 1)[:3]  # type: ignore[return-value]
-
-
-def check_launch(kernel: str, launch: Launch) -> None:
-    """LaunchError, naming what is wrong, for a launch that no kernel could have on this device."""
-    runtime = _runtime.get()
-    for what, extents, limits in (
-        ("grid", launch.grid, runtime.max_grid),
-        ("block", launch.block, runtime.max_block),
-    ):
-        for axis, extent, limit in zip(_GRID_NAMES, extents, limits, strict=True):
-            if not 1 <= extent <= limit:
-                raise LaunchError(f"{kernel}: {what}.{axis} is {extent}; it must be between 1 and {limit}", 1)
-    threads = launch.block[0] * launch.block[1] * launch.block[2]
-    if threads > runtime.target.max_block_threads:
-        raise LaunchError(
-            f"{kernel}: block {launch.block} has {threads} threads; "
-            f"the device allows {runtime.target.max_block_threads} threads a block",
-            1,
-        )
-    if not 0 <= launch.shared <= runtime.max_shared_bytes:
-        raise LaunchError(
-            f"{kernel}: shared is {launch.shared} bytes; it must be between 0 and {runtime.max_shared_bytes}", 1
-        )
-
-
-class Instance:
-    """One instance of a kernel, compiled for the device: `kernel.instances` lists them."""
-
-    def __init__(self, name: str, function: int, parameters: tuple[Parameter, ...]) -> None:
-        self.name = name
-        self.function = function
-        self.parameters = parameters
-        offset = 0
-        offsets = []
-        for parameter in parameters:
-            step = max(parameter.alignment, 8)
-            offset = -(-offset // step) * step
-            offsets.append(offset)
-            offset += parameter.size
-        self.offsets = tuple(offsets)
-        self._records: dict[Launch, np.ndarray] = {}
-        self.slot_words = -(-offset // 16) * 2 or 2
-        self.slot_bytes = 8 * self.slot_words
-
-    def __repr__(self) -> str:
-        return f"<instance {self.name}>"
-
-    def launch(self, launch: Launch, values: Sequence[Any]) -> None:
-        """Launch with these arguments, already known to fit the parameters in number and kind."""
-        runtime = _runtime.get()
-        slots = bytearray(self.slot_bytes)
-        for parameter, offset, value in zip(self.parameters, self.offsets, values, strict=True):
-            data = parameter.pack(value)
-            slots[offset : offset + len(data)] = data
-        record = self._records.get(launch)
-        if record is None:
-            if len(self._records) >= _RECORDS_LIMIT:
-                self._records.clear()
-            record = glue.make_record(
-                runtime.launcher, self.function, launch.grid, launch.block, launch.shared, self.offsets
-            )
-            self._records[launch] = record
-        # The launch copies the arguments, so their buffer need only live until it returns.
-        buffer = (ctypes.c_char * self.slot_bytes).from_buffer(slots)
-        arguments_address = ctypes.addressof(buffer)
-        record_address, stream = record.ctypes.data, launch.stream or runtime.stream
-        result = glue.launch_user(record_address, stream, arguments_address)
-        if result:
-            runtime.launch_failed(
-                result, self.name, lambda: glue.launch_user(record_address, stream, arguments_address)
-            )
+_FORALL_THREADS = 256
 
 
 class Kernel:
     """A `__global__` function or function template of a module.
 
-    ``kernel[grid, block](arguments...)`` launches it; template arguments that are not deduced from the arguments are
-    given first: ``kernel["float", 256][grid, block](...)``.
+    ``kernel[grid, block](arguments...)`` launches it, ``kernel[grid, block, stream, shared](arguments...)`` on a stream
+    and with so many bytes of dynamic shared memory; ``kernel.forall(n)(arguments...)`` on at least n threads. Template
+    arguments that are not deduced from the arguments are given first: ``kernel["float", 256][grid, block](...)``.
+
+    ``kernel.__cuda_grid_dim__``, ``__cuda_block_dim__`` and ``__cuda_shared_mem__`` can be set;
+    ``kernel(arguments...)`` then launches it so.
     """
 
     def __init__(
-        self, module: Module, declarations: tuple[Declaration, ...], template_arguments: tuple[str, ...] = ()
+        self,
+        module: Module,
+        declarations: tuple[Declaration, ...],
+        template_arguments: tuple[str, ...] = (),
+        cluster: tuple[int, int, int] | None = None,
+        cooperative: bool = False,
     ) -> None:
         self._module = module
         self._declarations = declarations
         self._template_arguments = template_arguments
+        self._cluster = cluster
+        self._cooperative = cooperative
         self._by_kinds: dict[tuple[Any, ...], Instance] = {}
-        self._explicit: dict[tuple[str, ...], Kernel] = {}
+        self._variants: dict[Any, Kernel] = {}
         self._lock = threading.RLock()
-        self.__name__ = declarations[0].name
+        self.__name__ = self.__qualname__ = declarations[0].name
         self.__doc__ = "\n".join(f"{d}\n\n{d.doc}".rstrip() for d in declarations)
+        self.__cuda_grid_dim__: Any = None
+        self.__cuda_block_dim__: Any = None
+        self.__cuda_shared_mem__: int = 0
 
     def __repr__(self) -> str:
         given = f"<{', '.join(self._template_arguments)}>" if self._template_arguments else ""
         return f"<kernel {self.__name__}{given} of {self._module.name}>"
 
     @property
-    def instances(self) -> tuple[str, ...]:
-        """The names of the instances that were used so far."""
-        with self._lock:
-            return tuple(dict.fromkeys(instance.name for instance in self._by_kinds.values()))
+    def __signature__(self) -> inspect.Signature:
+        """The parameters of the first overload, with their C++ types as annotations."""
+        parameters = []
+        for p in self._declarations[0].parameters:
+            kind = inspect.Parameter.VAR_POSITIONAL if p.pack else inspect.Parameter.POSITIONAL_ONLY
+            default = p.default if p.default and not p.pack else inspect.Parameter.empty
+            name = p.name if p.name.isidentifier() else f"{p.name}_"
+            parameters.append(inspect.Parameter(name, kind, default=default, annotation=p.type))
+        return inspect.Signature(parameters)
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), "__cuda_grid_dim__", "__cuda_block_dim__", "__cuda_shared_mem__"]
+
+    # ---- launching
     def __getitem__(self, key: Any) -> Any:
         """`kernel[grid, block(, stream(, shared))]` to launch, `kernel[template arguments...]` to instantiate."""
         parts = key if isinstance(key, tuple) else (key,)
         if len(parts) >= 2 and isinstance(parts[0], int | np.integer | tuple | list):
-            return Launcher(self, as_launch(self.__name__, parts))
+            return Launcher(self, as_launch(self.__name__, parts, self._cluster, self._cooperative))
         return self.template(*parts)
+
+    def __call__(self, *values: Any) -> None:
+        """Launch with the defaults of `__cuda_grid_dim__`, `__cuda_block_dim__` and `__cuda_shared_mem__`."""
+        self.default_launcher()(*values)
+
+    def default_launcher(self) -> Launcher:
+        """The launcher of the kernel's defaults; TypeError if it has none."""
+        grid, block = self.__cuda_grid_dim__, self.__cuda_block_dim__
+        if grid is None or block is None:
+            raise TypeError(
+                f"a kernel is launched on a grid of blocks: {self.__name__}[grid, block](...); "
+                "or set its __cuda_grid_dim__ and __cuda_block_dim__"
+            )
+        return self[grid, block, None, self.__cuda_shared_mem__]
+
+    def forall(self, n: int, block: int | None = None, stream: Any = None, shared: int = 0) -> Launcher:
+        """The launcher for at least `n` threads in one dimension.
+
+        block: threads a block; by default `__cuda_block_dim__` or 256. With n=0 there is one block: kernels check their
+        bounds in any case.
+
+        >>> import cuarray as ca
+        >>> mod = ca.cudadef('''__global__ void iota(int* x, int n) {
+        ...   int i = blockIdx.x * blockDim.x + threadIdx.x;
+        ...   if (i < n) x[i] = i;
+        ... }''')
+        >>> x = ca.empty(5, "int32")
+        >>> mod.iota.forall(x.size)(x, x.size)
+        >>> x
+        array([0, 1, 2, 3, 4], dtype=int32)
+        """
+        count = operator.index(n)
+        if count < 0:
+            raise ValueError(f"n must not be negative, but is {count}")
+        x, y, z = as_extents(block or self.__cuda_block_dim__ or _FORALL_THREADS, "block")
+        return self[max(-(-count // (x * y * z)), 1), (x, y, z), stream, shared]
 
     def template(self, *template_arguments: Any) -> Kernel:
         """The kernel with its first template arguments given: dtypes, Python types, C++ names, constants."""
         if not any(d.template for d in self._declarations):
             raise TypeError(f"{self.__name__} is no template; launch it as {self.__name__}[grid, block](...)")
         given = self._template_arguments + tuple(arguments.template_argument(a) for a in template_arguments)
-        with self._lock:
-            if given not in self._explicit:
-                self._explicit[given] = Kernel(self._module, self._declarations, given)
-            return self._explicit[given]
+        return self._variant(given, self._cluster, self._cooperative)
 
-    def __call__(self, *values: Any) -> None:
-        raise TypeError(f"a kernel is launched on a grid of blocks: {self.__name__}[grid, block](...)")
+    def with_options(self, *, cluster: Any = None, cooperative: bool = False) -> Kernel:
+        """The kernel as it is launched with these options.
+
+        cluster: an int or tuple; so many blocks are scheduled together (GPUs of compute capability 9.0 and more).
+        cooperative: all blocks run at once, so that cooperative groups' `this_grid().sync()` works; LaunchError if
+        they do not fit on the device.
+        """
+        extents = None if cluster is None else as_extents(cluster, "cluster")
+        return self._variant(self._template_arguments, extents, bool(cooperative))
+
+    def _variant(
+        self, template_arguments: tuple[str, ...], cluster: tuple[int, int, int] | None, cooperative: bool
+    ) -> Kernel:
+        key = template_arguments, cluster, cooperative
+        if key == (self._template_arguments, self._cluster, self._cooperative):
+            return self
+        with self._lock:
+            if key not in self._variants:
+                self._variants[key] = Kernel(self._module, self._declarations, template_arguments, cluster, cooperative)
+            return self._variants[key]
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -179,7 +156,57 @@ class Kernel:
             "njit(cache=True): its compiled code lives in this process only"
         )
 
-    # ---- instances
+    # ---- what the compiler made of it
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """The instances that were used so far."""
+        with self._lock:
+            return tuple({instance.name: instance for instance in self._by_kinds.values()}.values())
+
+    def compile(self, *values: Any) -> Instance:
+        """The instance that a launch with these arguments would use, compiled but not launched."""
+        return self._argue(values)[0]
+
+    def _only_instance(self, what: str) -> Instance:
+        found = self.instances
+        if not found and not self._module_templates():
+            return self._plain_instance()
+        if len(found) != 1:
+            names = ", ".join(instance.name for instance in found) or "none"
+            raise ValueError(
+                f"{self.__name__}.{what} is of one instance, and it has {names}: "
+                f"take it from {self.__name__}.compile(arguments...) or {self.__name__}.instances"
+            )
+        return found[0]
+
+    def _module_templates(self) -> bool:
+        return len(self._declarations) > 1 or bool(self._declarations[0].template)
+
+    def _plain_instance(self) -> Instance:
+        # A kernel without template and overloads is one instance; its parameters' types are those declared.
+        types = [p.type for p in self._declarations[0].parameters]
+        found = self._module.deduce(self._declarations, (), frozenset(), types)
+        assert found is not None
+        return self._make(*found, len(types))
+
+    @property
+    def attributes(self) -> KernelAttributes:
+        """Registers, shared and local memory, most threads a block, of the kernel's only instance."""
+        return self._only_instance("attributes").attributes
+
+    def occupancy(self, block: Any, shared: int = 0) -> Occupancy:
+        """How many blocks of this shape run at once on a multiprocessor; see `Instance.occupancy`."""
+        return self._only_instance("occupancy").occupancy(block, shared)
+
+    def ptx(self, arch: str | None = None) -> str:
+        """The PTX of the kernel's only instance; see `Instance.ptx`."""
+        return self._only_instance("ptx").ptx(arch)
+
+    def sass(self, arch: str | None = None) -> str:
+        """The machine code of the kernel's only instance; see `Instance.sass`."""
+        return self._only_instance("sass").sass(arch)
+
+    # ---- finding the instance
     def parameter_name(self, position: int) -> str:
         """How messages call an argument."""
         for declaration in self._declarations:
@@ -189,15 +216,25 @@ class Kernel:
 
     def check_count(self, count: int) -> None:
         """TypeError unless some overload takes this many arguments."""
-        if not any(
-            len(d.parameters) == count or (d.parameters and d.parameters[-1].pack and count >= len(d.parameters) - 1)
-            for d in self._declarations
-        ):
+        if not any(d.takes(count) for d in self._declarations):
             wanted = " or ".join(str(len(d.parameters)) for d in self._declarations)
             raise TypeError(f"{self.__name__} takes {wanted} arguments, {count} were given: {self._signatures()}")
 
     def _signatures(self) -> str:
         return "; ".join(map(str, self._declarations))
+
+    def _argue(self, values: tuple[Any, ...]) -> tuple[Instance, list[Any]]:
+        passed, kinds = [], []
+        for position, value in enumerate(values):
+            argument, kind = arguments.as_argument(value, self.__name__, self.parameter_name(position))
+            passed.append(argument)
+            kinds.append(kind)
+        return self.instance(tuple(kinds)), passed
+
+    def launch(self, launch: Launch, values: tuple[Any, ...]) -> None:
+        """Launch with these arguments, whatever they are."""
+        instance, passed = self._argue(values)
+        instance.launch(launch, passed)
 
     def instance(self, kinds: tuple[Any, ...]) -> Instance:
         """The instance that a call with arguments of these kinds means; compiled if it was not yet."""
@@ -221,15 +258,8 @@ class Kernel:
             asked = [_WEAK if position in mask else cpp for position, cpp in enumerate(types)]
             for spelled in dict.fromkeys((tuple(asked), tuple(map(_long_long, asked)))):
                 found = self._module.deduce(self._declarations, self._template_arguments, mask, spelled)
-                if found is None:
-                    continue
-                name, words = found
-                function = self._module.load(name, len(self._declarations) > 1)
-                names = (self.parameter_name(position) for position in range(len(words)))
-                parameters = tuple(
-                    arguments.make_parameter(self.__name__, n, w) for n, w in zip(names, words, strict=True)
-                )
-                return Instance(name.short, function, parameters)
+                if found is not None:
+                    return self._make(*found, len(given))
         said = self._module.explain(
             self._declarations, self._template_arguments, weak, [_WEAK if a.weak else a.cpp for a in given]
         )
@@ -237,6 +267,23 @@ class Kernel:
         raise TypeError(
             f"{self.__name__}: no instance takes arguments of types ({', '.join(types)}). "
             f"It is declared as {self._signatures()}. The compiler says: {'; '.join(dict.fromkeys(reasons))}"
+        )
+
+    def _make(self, name: InstanceName, words: list[str], count: int) -> Instance:
+        module, overloaded = self._module, len(self._declarations) > 1
+        names = (self.parameter_name(position) for position in range(len(words)))
+        parameters = tuple(arguments.make_parameter(self.__name__, n, w) for n, w in zip(names, words, strict=True))
+        defaults: list[bytes] = []
+        if count < len(parameters):
+            declaration = next(d for d in self._declarations if len(d.parameters) == len(parameters))
+            for position in range(count, len(parameters)):
+                defaults.append(module.default_bytes(declaration, position, name, parameters[position].size))
+        return Instance(
+            name.short,
+            module.load(name, overloaded),
+            parameters,
+            tuple(defaults),
+            lambda kind, arch: module.code(name, overloaded, kind, arch),
         )
 
     def _check_shape(self, given: list[Argument]) -> None:
@@ -259,23 +306,6 @@ def _long_long(cpp: str) -> str:
     return re.sub(r"long\*$", "long long*", cpp)
 
 
-def as_launch(kernel: str, parts: Sequence[Any]) -> Launch:
-    """The launch that is written `kernel[parts...]`, checked against the device."""
-    if len(parts) > 4:
-        raise TypeError(f"{kernel}[grid, block, stream, shared] takes at most four values, {len(parts)} were given")
-    stream = 0
-    if len(parts) > 2 and parts[2] is not None:
-        stream = operator.index(getattr(parts[2], "handle", parts[2]))
-    launch = Launch(
-        as_extents(parts[0], "grid"),
-        as_extents(parts[1], "block"),
-        stream,
-        operator.index(parts[3]) if len(parts) > 3 else 0,
-    )
-    check_launch(kernel, launch)
-    return launch
-
-
 class Launcher:
     """A kernel with its launch configuration, waiting for its arguments."""
 
@@ -288,12 +318,10 @@ class Launcher:
     def __repr__(self) -> str:
         return f"<launch of {self.kernel!r} on grid {self.launch.grid}, block {self.launch.block}>"
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return self.kernel.__signature__
+
     def __call__(self, *values: Any) -> None:
         """Launch. The kernel is queued on the GPU; on the host it is done when the call returns."""
-        kernel = self.kernel
-        passed, kinds = [], []
-        for position, value in enumerate(values):
-            argument, kind = arguments.as_argument(value, kernel.__name__, kernel.parameter_name(position))
-            passed.append(argument)
-            kinds.append(kind)
-        kernel.instance(tuple(kinds)).launch(self.launch, passed)
+        self.kernel.launch(self.launch, values)

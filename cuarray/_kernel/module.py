@@ -1,30 +1,27 @@
-"""cudadef: C++ source becomes a module of kernels."""
+"""cudadef: C++ source becomes a module of kernels, variables and types."""
 
 from __future__ import annotations
 
 import ctypes
 import itertools
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from cuarray import _runtime
 from cuarray._errors import CompileError
-from cuarray._kernel.declarations import (
-    Declaration,
-    deducer,
-    deducer_name,
-    explainer,
-    find_kernels,
-    without_c_linkage,
-)
+from cuarray._kernel import definitions
+from cuarray._kernel.declarations import Declaration
+from cuarray._kernel.deducers import deducer, deducer_name, default_name, explainer
 from cuarray._kernel.kernel import Kernel
-from cuarray._runtime import Source, cling
+from cuarray._kernel.variables import Variable, make_variable
+from cuarray._runtime import Function, Source, cling
 
-_INCLUDE_OR_BRANCH = re.compile(r"^[ \t]*#[ \t]*(?P<directive>include|else|elif|endif)\b[^\n]*", re.MULTILINE)
 _counter = itertools.count(1)
+# Compilers name the types of lambdas in ways that no source can write.
+_UNSPEAKABLE = re.compile(r"\{lambda|\$_\d|'lambda|\{unnamed|'unnamed")
 
 
 class InstanceName(NamedTuple):
@@ -33,14 +30,25 @@ class InstanceName(NamedTuple):
     full: str
     parameters: str  # its parameter types, as C++ spells them
     short: str
+    text: str  # C++ that the device's compiler needs besides the module's
 
 
-def cudadef(source: str, *, name: str | None = None, include_dirs: Sequence[str | os.PathLike[str]] = ()) -> Module:
-    """Define CUDA C++ at run time; returns a `Module` whose attributes are the kernels.
+def cudadef(
+    source: str,
+    *,
+    name: str | None = None,
+    include_dirs: Sequence[str | os.PathLike[str]] = (),
+    options: Sequence[str] = (),
+    std: str = "c++17",
+) -> Module:
+    """Define CUDA C++ at run time; returns a `Module` whose attributes are the kernels, variables and types.
 
-    source: C++ with ``__global__`` functions or function templates, ``__device__`` functions, types, ``#include``s of
-    your own headers. name: how messages call it. include_dirs: where its headers are. CompileError, with the
-    compiler's message and your line, if it is not C++. A template is compiled when it is first launched.
+    source: C++ with ``__global__`` functions or function templates, ``__device__`` functions, ``__constant__`` and
+    ``__device__`` variables, types, ``#include``s of headers. It sees the types, functions and constants of the sources
+    defined before. name: how messages call it; ``#include "name"`` in a later source brings all of it. include_dirs:
+    where its headers are. options: the GPU compiler's (``-DN=4``, ``--use_fast_math`` ...); macros reach the CPU's,
+    too. std: the C++ standard for the GPU: c++17 or c++20; the CPU's is C++20. A template is compiled when it is first
+    launched. CompileError, with the compiler's message and your line, if it is not C++.
 
     >>> import cuarray as ca
     >>> mod = ca.cudadef('''
@@ -56,63 +64,72 @@ def cudadef(source: str, *, name: str | None = None, include_dirs: Sequence[str 
     """
     if not isinstance(source, str):
         raise TypeError(f"source must be a str of C++, not {type(source).__name__}")
-    return Module(source, name, tuple(os.fspath(d) for d in include_dirs))
+    if std not in ("c++17", "c++20"):
+        raise ValueError(f"std must be 'c++17' or 'c++20', not {std!r}")
+    for option in options:
+        if not (isinstance(option, str) and option.startswith("-")):
+            raise TypeError(f"options must be strings like '-DN=4' or '--use_fast_math', not {option!r}")
+    return Module(source, name, tuple(os.fspath(d) for d in include_dirs), tuple(options), std)
+
+
+def cudafile(
+    path: str | os.PathLike[str],
+    *,
+    include_dirs: Sequence[str | os.PathLike[str]] = (),
+    options: Sequence[str] = (),
+    std: str = "c++17",
+) -> Module:
+    """`cudadef` of a file's contents; its folder is the first of the include_dirs, its file name the module's name.
+
+    A file that was changed is a new module when it is read again.
+    """
+    file = Path(path)
+    return cudadef(
+        file.read_text(), name=file.name, include_dirs=(file.parent, *include_dirs), options=options, std=std
+    )
 
 
 class Module:
-    """The kernels of one `cudadef`, as attributes."""
+    """The kernels, variables and types of one `cudadef`, as attributes."""
 
-    def __init__(self, source: str, name: str | None, include_dirs: tuple[str, ...]) -> None:
+    def __init__(
+        self, source: str, name: str | None, include_dirs: tuple[str, ...], options: tuple[str, ...], std: str
+    ) -> None:
         self.source = source
-        source = without_c_linkage(source)
-        self._declarations = find_kernels(source)
-        # The namespace keeps modules apart, so that a source can be defined again with other contents. Its name is a
-        # digest of the text: the same text is the same module, in this process and in the cache on disk.
-        digest = Source("", source, include_dirs).digest
-        self.namespace = f"cuarray_module_{digest}"
-        self.name = name or f"cudadef_{digest[:6]}"
-        opening = f"namespace {self.namespace} {{ using namespace ::ca::cuda_functions;"
-        line = f"#line {{}} {json.dumps(self.name)}"
-
-        def outside(match: re.Match[str]) -> str:
-            # A header is not part of the module: its include stands between the end and a new beginning of the
-            # namespace, where it was, so that an #if around it still holds. Lines are numbered anew after both.
-            after = line.format(source.count("\n", 0, match.start()) + 2)
-            if match["directive"] != "include":
-                return f"{match.group()}\n{after}"
-            return f"}}\n{match.group().strip()}\n{opening}\n{after}"
-
-        body = _INCLUDE_OR_BRANCH.sub(outside, source) if "include" in source else source
-        text = f'#include "complex.cuh"\n{opening}\n{line.format(1)}\n{body}\n}}\n'
-        self._source = Source(self.name, text, include_dirs, self.namespace, contract=True)
-        for directory in include_dirs:
-            cling.interpreter().add_include_path(directory)
-        cling.define_once(self._source.key, self._host_text(text), self.name)
-        self._deducers: set[tuple[str, frozenset[int]]] = {(d.name, frozenset()) for d in self._declarations}
-        names = dict.fromkeys(d.name for d in self._declarations)
-        self._kernels = {
-            kernel: Kernel(self, tuple(d for d in self._declarations if d.name == kernel)) for kernel in names
-        }
-
-    def _host_text(self, text: str) -> str:
-        deducers = "".join(map(deducer, self._declarations))
-        return cling.as_kernel_source(
-            f'#include "host/reflect.hpp"\n{text}namespace {self.namespace} {{\n{deducers}}}\n'
-        )
+        self._definition = definitions.define(source, name, include_dirs, options, std)
+        self.name = self._definition.name
+        self.namespace = self._definition.namespace
+        self.contents = self._definition.contents
+        assert self._definition.source is not None
+        self._source: Source = self._definition.source
+        declarations = self.contents.kernels
+        self._deducers: set[tuple[str, frozenset[int]]] = {(d.name, frozenset()) for d in declarations}
+        names = dict.fromkeys(d.name for d in declarations)
+        self._kernels = {kernel: Kernel(self, tuple(d for d in declarations if d.name == kernel)) for kernel in names}
+        self._variables: dict[str, Variable] = {}
 
     def __repr__(self) -> str:
-        return f"<module {self.name}: {', '.join(self._kernels) or 'no kernels'}>"
+        variables = [variable.name for variable in self.contents.variables]
+        kinds = ("kernels", list(self._kernels)), ("variables", variables), ("types", self.contents.types)
+        parts = [f"{kind} {', '.join(names)}" for kind, names in kinds if names]
+        return f"<module {self.name}: {'; '.join(parts) or 'no kernels'}>"
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._kernels]
+        return [*super().__dir__(), *self._kernels, *(variable.name for variable in self.contents.variables)]
 
     def __iter__(self) -> Iterator[Kernel]:
         return iter(self._kernels.values())
 
-    def __getattr__(self, name: str) -> Kernel:
+    def __getattr__(self, name: str) -> Any:
         kernels = self.__dict__.get("_kernels", {})
         if name in kernels:
             return kernels[name]
+        if "contents" in self.__dict__:
+            for declared in self.contents.variables:
+                if declared.name == name:
+                    if name not in self._variables:
+                        self._variables[name] = make_variable(self.name, self.namespace, declared, self._source)
+                    return self._variables[name]
         raise AttributeError(f"module {self.__dict__.get('name')!r} has no kernel {name!r}; it has {list(kernels)}")
 
     def deduce(
@@ -144,7 +161,7 @@ class Module:
         if not address:
             return None
         text, *words = ctypes.string_at(address).decode().split("\n")
-        return self._instance_name(declarations[0], text), words
+        return self._instance_name(declarations[0], text, template_arguments), words
 
     def explain(
         self,
@@ -166,9 +183,26 @@ class Module:
             return str(error)
         return ""
 
+    def default_bytes(self, declaration: Declaration, position: int, instance: InstanceName, size: int) -> bytes:
+        """The value of a parameter's default argument in an instance, as the parameter's bytes."""
+        scope = "::".join((self.namespace, *declaration.namespaces))
+        arguments = instance.full[instance.full.index("<") :] if declaration.template else ""
+        number = next(_counter)
+        with cling.lock:
+            self._define(
+                f"static const auto ca_value_{number} = ::{scope}::{default_name(declaration, position)}{arguments}();",
+                declaration.name,
+            )
+            return ctypes.string_at(cling.value(f"&{self.namespace}::ca_value_{number}"), size)
+
     def _define(self, text: str, kernel: str) -> None:
-        # Inside the module's namespace, so that template arguments can name what the source defines.
-        cling.define(cling.as_kernel_source(f"namespace {self.namespace} {{\n{text}}}\n"), f"kernel {kernel}")
+        # Inside the module's namespace, so that template arguments can name what the source defines; its macros, which
+        # were taken back at its end, may stand in parameters' types.
+        define, undefine = definitions.host_directives(self._definition)
+        cling.define(
+            cling.as_kernel_source(f"{define}namespace {self.namespace} {{\n{text}\n}}\n{undefine}"),
+            f"kernel {kernel}",
+        )
 
     def _call(self, declaration: Declaration, function: str, template_arguments: tuple[str, ...], count: int) -> str:
         scope = "::".join((self.namespace, *declaration.namespaces))
@@ -176,22 +210,69 @@ class Module:
         values = ", ".join(f"std::declval<A{position}>()" for position in range(count))
         return f"::{scope}::{function}{given}({values})"
 
-    def _instance_name(self, declaration: Declaration, demangled: str) -> InstanceName:
+    def _instance_name(
+        self, declaration: Declaration, demangled: str, template_arguments: tuple[str, ...]
+    ) -> InstanceName:
         # Like ca::host::thunk<&(void NAME<...>(float, float*)), void (*)(float, float*)>*
         parameters = re.search(r"void \(\*\)\((.*)\)>\*$", demangled)
         spelled = parameters.group(1) if parameters else ""
+        text = ""
         if not declaration.template:
             full = "::".join((self.namespace, *declaration.namespaces, declaration.name))
         else:
             inner = re.sub(r"^ca::host::thunk<\(?&\(?(?:void )?", "", demangled)
-            depth = end = 0
-            while depth or inner[end] not in "(,)":
-                depth += (inner[end] == "<") - (inner[end] == ">")
-                end += 1
-            full = inner[:end].strip()
-        return InstanceName(full, spelled, full.removeprefix(f"{self.namespace}::"))
+            full = inner[: _end_of_name(inner)].strip()
+            if _UNSPEAKABLE.search(full):
+                full, text = self._speakable(full, template_arguments)
+        return InstanceName(full, spelled, definitions.NAMESPACE.sub("", full), text)
 
-    def load(self, name: InstanceName, overloaded: bool) -> int:
-        """The handle of an instance, compiled for the device if it was not yet."""
-        expression = f"static_cast<void (*)({name.parameters})>(&{name.full})" if overloaded else f"&{name.full}"
-        return _runtime.get().load(self._source, expression)
+    def _speakable(self, full: str, template_arguments: tuple[str, ...]) -> tuple[str, str]:
+        """`full` with the given spelling of arguments that have none, and the declarations that this spelling needs."""
+        name, _, rest = full.partition("<")
+        arguments = _split_arguments(rest[: rest.rindex(">")])
+        text = ""
+        for position, argument in enumerate(arguments):
+            if _UNSPEAKABLE.search(argument):
+                if position >= len(template_arguments):
+                    raise TypeError(
+                        f"{name}: template argument {position + 1} is the type of a lambda, which has no name: "
+                        'give it as "decltype(the_lambda)" between the kernel\'s brackets'
+                    )
+                alias = f"ca_type_{next(_counter)}"
+                declaration = f"using {alias} = {template_arguments[position]};"
+                self._define(declaration, name)
+                text += f"namespace {self.namespace} {{ {declaration} }}\n"
+                arguments[position] = f"{self.namespace}::{alias}"
+        return f"{name}<{', '.join(arguments)}>", text
+
+    def load(self, name: InstanceName, overloaded: bool) -> Function:
+        """An instance, compiled for the device if it was not yet."""
+        return _runtime.get().load(self._source, self.expression(name, overloaded), name.text)
+
+    def code(self, name: InstanceName, overloaded: bool, kind: str, arch: str | None) -> bytes:
+        """PTX or machine code of an instance, for a GPU that need not be there."""
+        return _runtime.get().device_code(self._source, self.expression(name, overloaded), name.text, kind, arch)
+
+    def expression(self, name: InstanceName, overloaded: bool) -> str:
+        """C++ for the address of an instance."""
+        return f"static_cast<void (*)({name.parameters})>(&{name.full})" if overloaded else f"&{name.full}"
+
+
+def _end_of_name(text: str) -> int:
+    """Where a demangled function's name ends: before its parameters."""
+    depth = end = 0
+    while depth or text[end] not in "(,)":
+        depth += (text[end] in "<{") - (text[end] in ">}")
+        end += 1
+    return end
+
+
+def _split_arguments(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "<({") - (character in ">)}")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]

@@ -37,7 +37,8 @@ from cuarray import _runtime
 from cuarray._array import CuArray
 from cuarray._errors import CompileError, LaunchError
 from cuarray._kernel.arguments import Parameter
-from cuarray._kernel.kernel import Instance, Kernel
+from cuarray._kernel.instance import Instance
+from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.module import Module
 from cuarray._layout import Layout
 from cuarray._runtime import glue
@@ -310,7 +311,7 @@ def _instance(kernel: Kernel, args: Any) -> Instance:
         instance = kernel.instance(tuple(_kind(arg, kernel, k) for k, arg in enumerate(args)))
     except (TypeError, CompileError) as error:
         raise TypingError(str(error)) from None
-    for arg, parameter in zip(args, instance.parameters, strict=True):
+    for arg, parameter in zip(args, instance.parameters, strict=False):
         _check_number(kernel, arg, parameter)
     return instance
 
@@ -339,12 +340,17 @@ def _lower_launch(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
     slots = cgutils.alloca_once(builder, i64, size=ir.Constant(i64, instance.slot_words))
     slots.align = 16
     base = builder.bitcast(slots, cgutils.voidptr_t)
-    params = cgutils.alloca_once(builder, cgutils.voidptr_t, size=max(len(argument_types), 1))
+    params = cgutils.alloca_once(builder, cgutils.voidptr_t, size=max(len(instance.parameters), 1))
     for k, (typ, value, parameter, offset) in enumerate(
-        zip(argument_types, args[1:], instance.parameters, instance.offsets, strict=True)
+        zip(argument_types, args[1:], instance.parameters, instance.offsets, strict=False)
     ):
         slot = builder.gep(base, [ir.Constant(i64, offset)])
         _store_argument(context, builder, typ, value, parameter, slot, kernel.__name__)
+        builder.store(slot, cgutils.gep_inbounds(builder, params, k))
+    for k, data in enumerate(instance.defaults, len(argument_types)):
+        slot = builder.gep(base, [ir.Constant(i64, instance.offsets[k])])
+        constant = ir.Constant(ir.ArrayType(ir.IntType(8), len(data)), bytearray(data))
+        builder.store(constant, builder.bitcast(slot, constant.type.as_pointer()))
         builder.store(slot, cgutils.gep_inbounds(builder, params, k))
 
     launcher = cgutils.create_struct_proxy(configuration)(context, builder, value=args[0])
@@ -360,7 +366,9 @@ def _lower_launch(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
     stream, shared = (*optional, *[zero] * (2 - len(optional)))
     extents.append(builder.trunc(shared, ir.IntType(32)))
     launch_address = ir.Constant(i64, runtime.launcher)
-    function = ir.Constant(i64, instance.function)
+    # From memory: the handle changes when a module with variables is compiled again.
+    cell = ir.Constant(i64, instance.function.cell.ctypes.data)
+    function = builder.load(builder.inttoptr(cell, i64.as_pointer()))
     status = cgutils.alloca_once(builder, ir.IntType(32))
     builder.store(glue.emit_launch(builder, launch_address, function, extents, stream, params), status)
     if runtime.context is not None:

@@ -5,10 +5,30 @@ from __future__ import annotations
 import os
 import threading
 
-from cuarray._runtime.base import Runtime, Source, builtin_source, short_name
+from cuarray._runtime.base import (
+    Function,
+    KernelAttributes,
+    Occupancy,
+    Runtime,
+    Source,
+    builtin_source,
+    short_name,
+)
 from cuarray._runtime.memory import ForeignMemory, Memory
 
-__all__ = ["ForeignMemory", "Memory", "Runtime", "Source", "builtin_source", "get", "requested_backend", "short_name"]
+__all__ = [
+    "ForeignMemory",
+    "Function",
+    "KernelAttributes",
+    "Memory",
+    "Occupancy",
+    "Runtime",
+    "Source",
+    "builtin_source",
+    "get",
+    "requested_backend",
+    "short_name",
+]
 
 _current: Runtime | None = None
 _lock = threading.Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,11 +25,69 @@ class Source(NamedTuple):
     include_dirs: tuple[str, ...] = ()
     key: str = ""  # sources of one key are defined once, whatever else differs
     contract: bool = False  # whether a product and a sum may become one fused operation, rounded once
+    options: tuple[str, ...] = ()  # the GPU compiler's, as NVRTC spells them
+    std: str = "c++17"
+    variables: tuple[str, ...] = ()  # C++ expressions for the addresses of its variables
 
     @property
     def digest(self) -> str:
         """A short name for exactly this text."""
-        return hashlib.sha256(repr((self.text, self.include_dirs)).encode()).hexdigest()[:16]
+        parts = (self.text, self.include_dirs, self.options, self.std)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+class Function:
+    """A kernel instance that was loaded: what a launcher is given.
+
+    The handle can change (see `DeviceCode`), so whoever keeps it takes it from `cell`, or has `records` kept right.
+    """
+
+    def __init__(self, handle: int, kernel: Any = None) -> None:
+        self.cell = np.array([handle], np.int64)
+        self.kernel = kernel  # cuda.core's Kernel; None on the host
+        self.extended: dict[Any, int] = {}  # its handles for launches with options
+        self.records: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
+
+    @property
+    def handle(self) -> int:
+        """What a launcher is given at this moment."""
+        return int(self.cell[0])
+
+    def keep_right(self, record: np.ndarray) -> None:
+        """Change the handle in a launch record whenever it changes here."""
+        self.records[id(record)] = record
+        record[glue.FUNCTION] = self.cell[0]
+
+    def move(self, handle: int, kernel: Any) -> None:
+        """The instance is now at another handle."""
+        self.kernel = kernel
+        self.cell[0] = handle
+        for record in self.records.values():
+            record[glue.FUNCTION] = handle
+
+
+class KernelAttributes(NamedTuple):
+    """What the compiler gave a kernel instance. None: a CPU has no such thing."""
+
+    registers: int | None  # a thread
+    shared_bytes: int | None  # a block, static
+    local_bytes: int | None  # a thread: what did not fit in registers
+    constant_bytes: int | None
+    max_threads: int  # a block
+    max_dynamic_shared_bytes: int  # a block
+
+
+class Occupancy(NamedTuple):
+    """How full a kernel's blocks can keep a multiprocessor."""
+
+    blocks: int  # at once on a multiprocessor
+    warps: int  # in these blocks
+    max_warps: int  # that a multiprocessor has place for
+
+    @property
+    def fraction(self) -> float:
+        """The part of a multiprocessor's warps that are in use."""
+        return self.warps / self.max_warps
 
 
 @functools.cache
@@ -59,8 +118,35 @@ class Runtime(ABC):
 
     # ---- kernels
     @abstractmethod
-    def load(self, source: Source, name: str) -> int:
-        """The handle of an instance of `source`, compiled if it was not yet; `name` is a C++ expression: &ns::f<T>."""
+    def load(self, source: Source, name: str, text: str = "") -> Function:
+        """An instance of `source`, compiled if it was not yet; `name` is a C++ expression: &ns::f<T>.
+
+        text: C++ that the GPU's compiler needs for this instance after the source's.
+        """
+
+    @abstractmethod
+    def variable(self, source: Source, name: str) -> tuple[int, ...]:
+        """The addresses of a variable of `source`: several, if several programs have a copy; `name` is like &ns::v."""
+
+    @abstractmethod
+    def attributes(self, function: Function) -> KernelAttributes:
+        """What the compiler gave a kernel instance."""
+
+    @abstractmethod
+    def occupancy(self, function: Function, threads: int, shared: int) -> Occupancy:
+        """How many blocks of so many threads and bytes of dynamic shared memory run at once."""
+
+    def launcher_for(
+        self, function: Function, cluster: tuple[int, int, int] | None, cooperative: bool
+    ) -> tuple[int, int]:
+        """The launcher's address and the handle that it is given for a launch with these options."""
+        return self.launcher, function.handle
+
+    def device_code(self, source: Source, name: str, text: str, kind: str, arch: str | None) -> bytes:
+        """What the GPU's compiler makes of an instance: kind is "ptx" or "cubin"; needs no GPU."""
+        from cuarray._runtime import nvrtc
+
+        return nvrtc.compile(source, (name,), arch or self.architecture, text, kind).code
 
     @abstractmethod
     def check(self, result: int, call: str, kernel: str = "") -> None:
@@ -112,6 +198,7 @@ class Runtime(ABC):
     def describe(self) -> list[dict[str, object]]:
         """The properties of every device, for bug reports."""
 
+    architecture: str = "sm_90"  # what device code is shown for where there is no device
     max_block: tuple[int, int, int] = (1024, 1024, 64)
     max_grid: tuple[int, int, int] = (2**31 - 1, 65535, 65535)
     max_shared_bytes: int = 48 * 1024

@@ -16,8 +16,9 @@ from cuarray._errors import (
     LaunchError,
     NoDeviceError,
 )
-from cuarray._runtime import nvrtc
-from cuarray._runtime.base import Runtime, Source, short_name
+from cuarray._runtime import cling, nvrtc
+from cuarray._runtime.base import Function, KernelAttributes, Occupancy, Runtime, Source, short_name
+from cuarray._runtime.device_code import DeviceCode
 from cuarray._runtime.memory import MemoryPool
 from cuarray._tuning import Target
 
@@ -77,7 +78,7 @@ class CudaRuntime(Runtime):
             _ATTACH_GLOBAL,
             int(free) * 9 // 10,
         )
-        self._kernels: dict[tuple[Source, str], tuple[Any, int]] = {}
+        self._code = DeviceCode(self)
 
     # ---- the driver
     def _entry_point(self, name: str) -> int:
@@ -109,15 +110,32 @@ class CudaRuntime(Runtime):
         raise kind(f"{call}{f' of kernel {kernel}' if kernel else ''} failed: {name} ({text}){hint}", result, name)
 
     # ---- kernels
-    def load(self, source: Source, name: str) -> int:
-        found = self._kernels.get((source, name))
-        if found is None:
-            binary = nvrtc.compile(source, (name,), self.architecture)
-            from cuda.core import ObjectCode
+    def load(self, source: Source, name: str, text: str = "") -> Function:
+        return self._code.load(source, name, text)
 
-            kernel = ObjectCode.from_cubin(binary.cubin, name=source.name).get_kernel(binary.symbols[name])
-            found = self._kernels[source, name] = (kernel, int(kernel.handle))
-        return found[1]
+    def launcher_for(
+        self, function: Function, cluster: tuple[int, int, int] | None, cooperative: bool
+    ) -> tuple[int, int]:
+        if cluster is None and not cooperative:
+            return self.launcher, function.handle
+        cling.define_once("launch_extended", '#include "launch_extended.hpp"', "extended launches")
+        made = function.extended.get((cluster, cooperative))
+        if made is None:
+            ca = cling.interpreter().gbl.ca
+            made = ca.make_extended_function(
+                function.cell.ctypes.data, self._entry_point("cuLaunchKernelEx"), *(cluster or (0, 0, 0)), cooperative
+            )
+            function.extended[cluster, cooperative] = made
+        return cling.address("&::ca::launch_extended", "extended launches"), made
+
+    def variable(self, source: Source, name: str) -> tuple[int, ...]:
+        return self._code.variable(source, name)
+
+    def attributes(self, function: Function) -> KernelAttributes:
+        return self._code.attributes(function)
+
+    def occupancy(self, function: Function, threads: int, shared: int) -> Occupancy:
+        return self._code.occupancy(function, threads, shared)
 
     def launch_failed(self, result: int, kernel: str, again: Callable[[], int]) -> None:
         # A thread that has not used CUDA yet has no current context: give it the device's, and launch again.

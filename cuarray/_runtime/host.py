@@ -8,9 +8,9 @@ import platform
 
 import numpy as np
 
-from cuarray._errors import ERROR_CLASSES, LAUNCH_ERRORS, CudaError, LaunchError
+from cuarray._errors import ERROR_CLASSES, LAUNCH_ERRORS, CudaError, LaunchError, NoDeviceError
 from cuarray._runtime import cling
-from cuarray._runtime.base import Runtime, Source, short_name
+from cuarray._runtime.base import Function, KernelAttributes, Occupancy, Runtime, Source, short_name
 from cuarray._runtime.memory import MemoryPool
 from cuarray._tuning import Target
 
@@ -37,17 +37,26 @@ class HostRuntime(Runtime):
             0,
             self.total_memory * 9 // 10,
         )
-        self._handles: dict[tuple[Source, str], int] = {}
+        self._functions: dict[tuple[Source, str], Function] = {}
         os.register_at_fork(after_in_child=cling.interpreter().gbl.ca.host.reset_after_fork)
 
-    def load(self, source: Source, name: str) -> int:
-        handle = self._handles.get((source, name))
-        if handle is None:
+    def load(self, source: Source, name: str, text: str = "") -> Function:
+        function = self._functions.get((source, name))
+        if function is None:
             with cling.lock:
                 cling.define_once(source.key or source.digest, cling.as_kernel_source(source.text), source.name)
-                handle = cling.address(f"&::ca::host::thunk<{name}>::run_threads", f"kernel {short_name(name)}")
-                self._handles[source, name] = handle
-        return handle
+                thunk = cling.address(f"&::ca::host::thunk<{name}>::run_threads", f"kernel {short_name(name)}")
+                function = self._functions[source, name] = Function(thunk)
+        return function
+
+    def variable(self, source: Source, name: str) -> tuple[int, ...]:
+        return (cling.value(name),)
+
+    def attributes(self, function: Function) -> KernelAttributes:
+        return KernelAttributes(None, None, None, None, self.target.max_block_threads, self.max_shared_bytes)
+
+    def occupancy(self, function: Function, threads: int, shared: int) -> Occupancy:
+        raise NoDeviceError("occupancy is a GPU's: the host runs one block a core", 100, "CUDA_ERROR_NO_DEVICE")
 
     def check(self, result: int, call: str, kernel: str = "") -> None:
         if result:

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cuarray._errors import CompileError
 from cuarray._runtime import cache
@@ -16,9 +16,9 @@ from cuarray._runtime.cling import KERNELS
 
 
 class Binary(NamedTuple):
-    """A cubin, and the symbol of each instance in it by its C++ name."""
+    """Device code, and the symbol of each instance in it by its C++ name."""
 
-    cubin: bytes
+    code: bytes
     symbols: dict[str, str]
 
 
@@ -52,43 +52,92 @@ def cuda_include_dirs() -> tuple[str, ...]:
     return tuple(found)
 
 
-def compile(source: Source, names: Sequence[str], arch: str) -> Binary:
-    """The cubin for these instances of `source`, from the disk if it was compiled before."""
-    try:
-        from cuda.core import Program, ProgramOptions
-        from cuda.core.utils import make_program_cache_key
-    except ImportError as error:
-        raise CompileError(f"cuda.core, which compiles for the GPU, does not import: {error}") from error
+def compile(source: Source, names: Sequence[str], arch: str, text: str = "", target: str = "cubin") -> Binary:
+    """The code for these instances of `source`, from the disk if it was compiled before.
 
+    text: C++ that these instances need after the source's. target: cubin, ptx or ltoir.
+    """
     include_dirs = [str(KERNELS), *source.include_dirs]
     digest = _headers_digest()
-    if "#include <" in source.text:  # cuarray's own kernels need no header of CUDA's
+    if "#include <" in source.text or source.include_dirs:  # cuarray's own kernels need no header of CUDA's
         include_dirs += cuda_include_dirs()
     for directory in source.include_dirs:
         digest += _directory_digest(Path(directory))
-    # Built-in kernels round where NumPy does, after every operation; where they want a fused one, they say fma().
-    options = ProgramOptions(
-        arch=arch, std="c++17", fma=source.contract, include_path=include_dirs, name=_file_name(source.name)
-    )
-    key = make_program_cache_key(
-        code=source.text,
-        code_type="c++",
-        options=options,
-        target_type="cubin",
-        name_expressions=names,
-        extra_digest=digest,
-    )
+    options = [
+        f"--gpu-architecture={arch}",
+        f"--std={source.std}",
+        # Built-in kernels round where NumPy does, after every operation; where they want a fused one, they say fma().
+        f"--fmad={'true' if source.contract else 'false'}",
+        *(f"--include-path={directory}" for directory in include_dirs),
+        *(["-dlto", "--relocatable-device-code=true"] if target == "ltoir" else []),
+        *source.options,
+    ]
+    name = _file_name(source.name)
+    code = source.text + text
+    parts = (_version(), name, code, tuple(options), tuple(names), target)
+    key = hashlib.sha256(repr(parts).encode() + digest).digest()
     stored = cache.get(key)
     if stored is not None:
         return Binary(*stored)
-    try:
-        compiled = Program(source.text, "c++", options=options).compile("cubin", name_expressions=tuple(names))
-    except Exception as error:
-        raise CompileError(_message(source, names, error)) from None
-    symbols = {_text(name): _text(symbol) for name, symbol in compiled.symbol_mapping.items()}
-    binary = Binary(bytes(compiled.code), symbols)
+    binary = _compile(source, name, code, options, names, target)
     cache.put(key, *binary)
     return binary
+
+
+def _bindings() -> Any:
+    try:
+        from cuda.bindings import nvrtc
+    except ImportError as error:
+        raise CompileError(f"cuda.bindings, which compiles for the GPU, does not import: {error}") from error
+    return nvrtc
+
+
+@functools.cache
+def _version() -> tuple[int, int]:
+    nvrtc = _bindings()
+    try:
+        _, major, minor = nvrtc.nvrtcVersion()
+    except Exception as error:
+        raise CompileError(
+            "NVRTC, which compiles kernels for the GPU, is not installed: "
+            f"pip install 'cuarray[cuda13]' (or cuda12, to match the driver). {error}"
+        ) from None
+    return int(major), int(minor)
+
+
+_GETTERS = {"cubin": "CUBIN", "ptx": "PTX", "ltoir": "LTOIR"}
+
+
+def _compile(source: Source, name: str, code: str, options: Sequence[str], names: Sequence[str], target: str) -> Binary:
+    nvrtc = _bindings()
+
+    def call(function: str, *arguments: Any) -> Any:
+        result, *values = getattr(nvrtc, function)(*arguments)
+        if int(result):
+            _, text = nvrtc.nvrtcGetErrorString(result)
+            raise CompileError(f"{source.name} does not compile for the GPU: {text.decode()} ({function})")
+        return values[0] if values else None
+
+    program = call("nvrtcCreateProgram", code.encode(), name.encode(), 0, None, None)
+    try:
+        for expression in names:
+            call("nvrtcAddNameExpression", program, expression.encode())
+        encoded = [option.encode() for option in options]
+        (result,) = nvrtc.nvrtcCompileProgram(program, len(encoded), encoded)
+        if int(result):
+            log = bytearray(call("nvrtcGetProgramLogSize", program))
+            call("nvrtcGetProgramLog", program, log)
+            said = log.decode(errors="replace").strip("\0\n ") or nvrtc.nvrtcGetErrorString(result)[1].decode()
+            raise CompileError(f"{source.name} does not compile for the GPU ({', '.join(names)}):\n{said}")
+        symbols = {
+            expression: call("nvrtcGetLoweredName", program, expression.encode()).decode() for expression in names
+        }
+        getter = _GETTERS[target]
+        binary = bytearray(call(f"nvrtcGet{getter}Size", program))
+        call(f"nvrtcGet{getter}", program, binary)
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
+    return Binary(bytes(binary), symbols)
 
 
 def _directory_digest(directory: Path) -> bytes:
@@ -103,18 +152,3 @@ def _directory_digest(directory: Path) -> bytes:
 
 def _file_name(name: str) -> str:
     return re.sub(r"[^\w.:-]", "_", name)
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _message(source: Source, names: Sequence[str], error: Exception) -> str:
-    text = str(error)
-    if "libnvrtc" in text or "NVRTC library" in text or type(error).__name__ == "DynamicLibNotFoundError":
-        return (
-            "NVRTC, which compiles kernels for the GPU, is not installed: "
-            f"pip install 'cuarray[cuda13]' (or cuda12, to match the driver). {text}"
-        )
-    log = text.split("compilation log:", 1)[-1].strip()
-    return f"{source.name} does not compile for the GPU ({', '.join(names)}):\n{log}"

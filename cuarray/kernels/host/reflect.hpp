@@ -57,4 +57,18 @@ template <class Thunk> unsigned long reflect() {
   return reinterpret_cast<unsigned long>(result.c_str());
 }
 
+// The extents and the element of a variable, like "4,3|f4"; "|i4" for one that is no array.
+template <class T> std::string describe_variable() {
+  if constexpr (std::is_array_v<T>) {
+    const std::string inner = describe_variable<std::remove_extent_t<T>>();
+    return std::to_string(std::extent_v<T>) + (inner[0] == '|' ? "" : ",") + inner;
+  } else {
+    return "|" + describe<std::remove_cv_t<T>>();
+  }
+}
+template <class T> unsigned long reflect_variable() {
+  static const std::string result = describe_variable<T>();
+  return reinterpret_cast<unsigned long>(result.c_str());
+}
+
 }  // namespace ca::host
