@@ -150,14 +150,16 @@ class Module:
             # In a template, an expression that is not C++ only makes the condition false.
             number = next(_counter)
             names = ", ".join(f"class A{k}" for k in range(len(types))) or "class = void"
-            self._define(
-                f"template <{names}> unsigned long ca_probe_{number}() {{\n"
-                f"  if constexpr (requires {{ {call}; }}) return ::ca::host::reflect<decltype({call})>();\n"
-                f"  else return 0;\n}}\n"
-                f"static const unsigned long ca_found_{number} = ca_probe_{number}<{', '.join(types)}>();\n",
-                kernel,
+            address = cling.evaluate(
+                f"ca_probe_{number}<{', '.join(types)}>()",
+                f"kernel {kernel}",
+                self._in_namespace(
+                    f"template <{names}> unsigned long ca_probe_{number}() {{\n"
+                    f"  if constexpr (requires {{ {call}; }}) return ::ca::host::reflect<decltype({call})>();\n"
+                    f"  else return 0;\n}}\n"
+                ),
+                self.namespace,
             )
-            address = cling.value(f"{self.namespace}::ca_found_{number}")
         if not address:
             return None
         text, *words = ctypes.string_at(address).decode().split("\n")
@@ -188,21 +190,23 @@ class Module:
         scope = "::".join((self.namespace, *declaration.namespaces))
         arguments = instance.full[instance.full.index("<") :] if declaration.template else ""
         number = next(_counter)
-        with cling.lock:
-            self._define(
-                f"static const auto ca_value_{number} = ::{scope}::{default_name(declaration, position)}{arguments}();",
-                declaration.name,
-            )
-            return ctypes.string_at(cling.value(f"&{self.namespace}::ca_value_{number}"), size)
+        value = f"::{scope}::{default_name(declaration, position)}{arguments}()"
+        address = cling.evaluate(
+            f"&ca_value_{number}",
+            f"kernel {declaration.name}",
+            self._in_namespace(f"static const auto ca_value_{number} = {value};"),
+            self.namespace,
+        )
+        return ctypes.string_at(address, size)
 
     def _define(self, text: str, kernel: str) -> None:
+        cling.define(self._in_namespace(text), f"kernel {kernel}")
+
+    def _in_namespace(self, text: str) -> str:
         # Inside the module's namespace, so that template arguments can name what the source defines; its macros, which
         # were taken back at its end, may stand in parameters' types.
         define, undefine = definitions.host_directives(self._definition)
-        cling.define(
-            cling.as_kernel_source(f"{define}namespace {self.namespace} {{\n{text}\n}}\n{undefine}"),
-            f"kernel {kernel}",
-        )
+        return cling.as_kernel_source(f"{define}namespace {self.namespace} {{\n{text}\n}}\n{undefine}")
 
     def _call(self, declaration: Declaration, function: str, template_arguments: tuple[str, ...], count: int) -> str:
         scope = "::".join((self.namespace, *declaration.namespaces))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,6 @@ from cuarray import _runtime
 from cuarray._kernel.arguments import word_dtype
 from cuarray._kernel.declarations import Variable as Declared
 from cuarray._runtime import Source, cling
-
-_counter = itertools.count(1)
 
 
 class Variable:
@@ -103,13 +100,8 @@ class Variable:
 def make_variable(module: str, namespace: str, declared: Declared, source: Source) -> Variable:
     """The variable that `declared` means; its type is asked of C++."""
     path = f"{namespace}::{'::'.join((*declared.namespaces, declared.name))}"
-    name = f"ca_variable_{next(_counter)}"
-    with cling.lock:
-        cling.define(
-            f"static const unsigned long {name} = ::ca::host::reflect_variable<decltype({path})>();",
-            f"variable {declared.name}",
-        )
-        extents, word = ctypes.string_at(cling.value(name)).decode().split("|")
+    described = cling.evaluate(f"::ca::host::reflect_variable<decltype({path})>()", f"variable {declared.name}")
+    extents, word = ctypes.string_at(described).decode().split("|")
     shape = tuple(int(extent) for extent in extents.split(",") if extent)
     dtype = word_dtype(word)
     if dtype is None:

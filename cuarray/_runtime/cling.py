@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import os
@@ -32,6 +33,9 @@ def interpreter() -> ModuleType:
         return cppyy
 
 
+_UNDEFINED = "it calls a function that is declared but not defined for the CPU; stderr has its name"
+
+
 def define(code: str, what: str) -> None:
     """Have C++ code parsed and compiled; CompileError with the compiler's message where it is refused."""
     cppyy = interpreter()
@@ -40,6 +44,8 @@ def define(code: str, what: str) -> None:
             cppyy.cppdef(code)
         except SyntaxError as error:
             message = re.sub(r"^Failed to parse the given C\+\+ code\s*", "", str(error))
+            if "Failed to materialize symbols" in message:
+                message = _UNDEFINED
             raise CompileError(f"{what} does not compile:\n{message.strip()}") from None
 
 
@@ -54,10 +60,33 @@ def define_once(key: str, code: str, what: str) -> None:
             _defined.add(key)
 
 
-def value(expression: str) -> int:
-    """The value of an integer expression."""
+class _Published(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_ulong), ("ticket", ctypes.c_ulong)]
+
+
+_published = _Published()
+_counter = itertools.count(1)
+
+
+def evaluate(expression: str, what: str, text: str = "", namespace: str = "") -> int:
+    """Define C++ and return the value of an integer or pointer expression, as it is understood in `namespace`.
+
+    An expression that the interpreter evaluates costs as much as a definition. So it is a part of one: an initialiser
+    that leaves its value where Python finds it.
+    """
     with lock:
-        return int(interpreter().gbl.gInterpreter.ProcessLine(f"(long)({expression});"))
+        # The initialiser of a definition that comes after one that could not be linked is not run: once more, then.
+        for before in (text, ""):
+            ticket = next(_counter)
+            place = f"reinterpret_cast<unsigned long*>({ctypes.addressof(_published)}UL)"
+            define(
+                f"{before}namespace {namespace} {{ static const int ca_published_{ticket} = "
+                f"({place}[0] = (unsigned long)({expression}), {place}[1] = {ticket}, 0); }}\n",
+                what,
+            )
+            if _published.ticket == ticket:
+                return _published.value
+        raise CompileError(f"{what} does not compile:\n{_UNDEFINED}")
 
 
 def as_kernel_source(text: str) -> str:
@@ -70,20 +99,3 @@ def as_kernel_source(text: str) -> str:
 _EXTERN_SHARED = re.compile(
     r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\([^)]*\)\s*)?(?P<type>[^;\[\]=]+?)\s*(?P<name>\w+)\s*\[\s*\]\s*;"
 )
-
-
-def address(expression: str, what: str) -> int:
-    """The address that a C++ expression gives, of an instance that is compiled for the host if it was not yet."""
-    # By way of a definition: its exception carries the compiler's message, which an evaluated expression only prints.
-    with lock:
-        name = f"ca_address_{next(_counter)}"
-        define(f"static const long {name} = reinterpret_cast<long>({expression});", what)
-        found = value(name)
-        if not found:
-            raise CompileError(
-                f"{what} calls a function that is declared but not defined for the CPU; stderr has its name"
-            )
-        return found
-
-
-_counter = itertools.count()

@@ -126,7 +126,7 @@ class CudaRuntime(Runtime):
                 function.cell.ctypes.data, self._entry_point("cuLaunchKernelEx"), *(cluster or (0, 0, 0)), cooperative
             )
             function.extended[cluster, cooperative] = made
-        return cling.address("&::ca::launch_extended", "extended launches"), made
+        return cling.evaluate("&::ca::launch_extended", "extended launches"), made
 
     def variable(self, source: Source, name: str) -> tuple[int, ...]:
         return self._code.variable(source, name)

@@ -26,14 +26,14 @@ class HostRuntime(Runtime):
 
     def __init__(self) -> None:
         cling.define('#include "host/grid.hpp"', "the host runtime")
-        self.launcher = cling.address("&::ca::host::launch", "the host runtime")
+        self.launcher = cling.evaluate("&::ca::host::launch", "the host runtime")
         cling.define('#include "memory_pool.hpp"', "the memory pool")
         self.cores = len(os.sched_getaffinity(0))
         self.target = Target(processors=self.cores, block_threads=1, max_block_threads=1024, blocks_per_processor=1)
         self.total_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.pool = MemoryPool(
-            cling.address("&::ca::host_allocate", "the memory pool"),
-            cling.address("&::ca::host_release", "the memory pool"),
+            cling.evaluate("&::ca::host_allocate", "the memory pool"),
+            cling.evaluate("&::ca::host_release", "the memory pool"),
             0,
             self.total_memory * 9 // 10,
         )
@@ -45,12 +45,12 @@ class HostRuntime(Runtime):
         if function is None:
             with cling.lock:
                 cling.define_once(source.key or source.digest, cling.as_kernel_source(source.text), source.name)
-                thunk = cling.address(f"&::ca::host::thunk<{name}>::run_threads", f"kernel {short_name(name)}")
+                thunk = cling.evaluate(f"&::ca::host::thunk<{name}>::run_threads", f"kernel {short_name(name)}")
                 function = self._functions[source, name] = Function(thunk)
         return function
 
     def variable(self, source: Source, name: str) -> tuple[int, ...]:
-        return (cling.value(name),)
+        return (cling.evaluate(name, f"variable {name}"),)
 
     def attributes(self, function: Function) -> KernelAttributes:
         return KernelAttributes(None, None, None, None, self.target.max_block_threads, self.max_shared_bytes)
