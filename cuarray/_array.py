@@ -13,6 +13,9 @@ from cuarray._interop import dlpack
 from cuarray._layout import Layout, view
 from cuarray._table import ELEMENTWISE
 
+# The dtypes' characters from which cppyy deduces the right C++ type; it takes "b" for char, and knows no others.
+_TYPECODES = frozenset("?hHiIlLfdB")
+
 
 class Flags(NamedTuple):
     """How an array lies in memory and whether it may be written; also by NumPy's names: ``x.flags["WRITEABLE"]``."""
@@ -212,6 +215,13 @@ class CuArray:
         return function(*inputs, out=out, **kwargs)
 
     # ---- other libraries
+    @property
+    def typecode(self) -> str:
+        """The dtype's character, as `array.array` has it: cppyy deduces the template argument of `T*` from it."""
+        if self.dtype.char not in _TYPECODES:
+            raise AttributeError(f"an array of dtype {self.dtype} has no typecode that cppyy knows")
+        return self.dtype.char
+
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         runtime = _runtime.get()

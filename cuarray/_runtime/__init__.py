@@ -14,6 +14,7 @@ from cuarray._runtime.base import (
     builtin_source,
     short_name,
 )
+from cuarray._runtime.cling import define, interpreter
 from cuarray._runtime.memory import ForeignMemory, Memory
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "Runtime",
     "Source",
     "builtin_source",
+    "define",
     "get",
+    "interpreter",
     "requested_backend",
     "short_name",
 ]
@@ -63,4 +66,7 @@ def _start() -> Runtime:
             from cuarray._kernel import numba_types
 
             numba_types.register()
+            from cuarray._interop import cppyy_arguments
+
+            cppyy_arguments.register(interpreter(), define)
         return _current

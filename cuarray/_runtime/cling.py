@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import inspect
 import itertools
 import os
 import re
@@ -41,7 +42,8 @@ def define(code: str, what: str) -> None:
     cppyy = interpreter()
     with lock:
         try:
-            cppyy.cppdef(code)
+            # Not by way of a wrapper: cuarray's own definitions are not the user's (see cppyy_ext).
+            inspect.unwrap(cppyy.cppdef)(code)
         except SyntaxError as error:
             message = re.sub(r"^Failed to parse the given C\+\+ code\s*", "", str(error))
             if "Failed to materialize symbols" in message:
