@@ -17,9 +17,6 @@ from cuarray._kernel.arguments import Parameter
 from cuarray._kernel.launch import Launch, as_extents
 from cuarray._runtime import Function, KernelAttributes, Occupancy, glue
 
-_RECORDS_LIMIT = 256  # launch configurations that an instance remembers
-
-
 class Instance:
     """One instance of a kernel, compiled for the device: `kernel.instances` lists them."""
 
@@ -30,6 +27,8 @@ class Instance:
         parameters: tuple[Parameter, ...],
         defaults: tuple[bytes, ...] = (),
         code: Callable[[str, str | None], bytes] | None = None,
+        cluster: tuple[int, int, int] | None = None,
+        cooperative: bool = False,
     ) -> None:
         self.name = name
         self.function = function
@@ -44,7 +43,11 @@ class Instance:
             offsets.append(offset)
             offset += parameter.size
         self.offsets = tuple(offsets)
-        self._records: dict[Launch, np.ndarray] = {}
+        launcher, handle = _runtime.get().launcher_for(function, cluster, cooperative)
+        # LAUNCHER and FUNCTION of glue's records, read at each launch: the function may be changed in place.
+        self.record = np.array([launcher, handle], np.int64)
+        if handle == function.handle:
+            function.keep_right(self.record)
         self.slot_words = -(-offset // 16) * 2 or 2
         self.slot_bytes = 8 * self.slot_words
 
@@ -62,25 +65,14 @@ class Instance:
         # The launch copies the arguments, so their buffer need only live until it returns.
         buffer = (ctypes.c_char * self.slot_bytes).from_buffer(slots)
         arguments_address = ctypes.addressof(buffer)
-        record_address, stream = self.record(launch).ctypes.data, launch.stream or runtime.stream
+        launcher, handle = self.record
+        record = glue.make_record(launcher, handle, launch.grid, launch.block, launch.shared, self.offsets)
+        record_address, stream = record.ctypes.data, launch.stream or runtime.stream
         result = glue.launch_user(record_address, stream, arguments_address)
         if result:
             runtime.launch_failed(
                 result, self.name, lambda: glue.launch_user(record_address, stream, arguments_address)
             )
-
-    def record(self, launch: Launch) -> np.ndarray:
-        """The launch record (see `_runtime.glue`) of a configuration; it holds while this instance lives."""
-        record = self._records.get(launch)
-        if record is None:
-            if len(self._records) >= _RECORDS_LIMIT:
-                self._records.clear()
-            launcher, handle = _runtime.get().launcher_for(self.function, launch.cluster, launch.cooperative)
-            record = glue.make_record(launcher, handle, launch.grid, launch.block, launch.shared, self.offsets)
-            if handle == self.function.handle:
-                self.function.keep_right(record)
-            self._records[launch] = record
-        return record
 
     # ---- what the compiler made of it
     @property

@@ -6,11 +6,12 @@ import inspect
 import operator
 import re
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cuarray._kernel import arguments
+from cuarray._kernel import arguments, fast_launch
 from cuarray._kernel.arguments import Argument
 from cuarray._kernel.declarations import Declaration
 from cuarray._kernel.instance import Instance
@@ -54,6 +55,7 @@ class Kernel:
         self._by_kinds: dict[tuple[Any, ...], Instance] = {}
         self._variants: dict[Any, Kernel] = {}
         self._lock = threading.RLock()
+        self._calls: Callable[[Any], Any] = self._first_subscript
         self.__name__ = self.__qualname__ = declarations[0].name
         self.__doc__ = "\n".join(f"{d}\n\n{d.doc}".rstrip() for d in declarations)
         self.__cuda_grid_dim__: Any = None
@@ -81,10 +83,24 @@ class Kernel:
     # ---- launching
     def __getitem__(self, key: Any) -> Any:
         """`kernel[grid, block(, stream(, shared))]` to launch, `kernel[template arguments...]` to instantiate."""
+        return self._calls(key)
+
+    def _first_subscript(self, key: Any) -> Any:
+        # Not before somebody launches from Python: the first kernel of a process has C++ compiled for it.
+        self._calls = fast_launch.make_calls(self._subscript, self._launch_failed)
+        return self._calls(key)
+
+    def _subscript(self, key: Any) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
         if len(parts) >= 2 and isinstance(parts[0], int | np.integer | tuple | list):
-            return Launcher(self, as_launch(self.__name__, parts, self._cluster, self._cooperative))
+            launch = as_launch(self.__name__, parts, self._cluster, self._cooperative)
+            return fast_launch.make_launcher(
+                self._calls, Launcher(self, launch), launch.grid, launch.block, launch.shared, launch.stream
+            )
         return self.template(*parts)
+
+    def _launch_failed(self, launcher: Launcher, name: str, result: int, *values: Any) -> None:
+        fast_launch.launch_failed(_runtime.get(), launcher, name, result, *values)
 
     def __call__(self, *values: Any) -> None:
         """Launch with the defaults of `__cuda_grid_dim__`, `__cuda_block_dim__` and `__cuda_shared_mem__`."""
@@ -235,6 +251,7 @@ class Kernel:
         """Launch with these arguments, whatever they are."""
         instance, passed = self._argue(values)
         instance.launch(launch, passed)
+        fast_launch.register(self._calls, values, instance)
 
     def instance(self, kinds: tuple[Any, ...]) -> Instance:
         """The instance that a call with arguments of these kinds means; compiled if it was not yet."""
@@ -284,6 +301,8 @@ class Kernel:
             parameters,
             tuple(defaults),
             lambda kind, arch: module.code(name, overloaded, kind, arch),
+            self._cluster,
+            self._cooperative,
         )
 
     def _check_shape(self, given: list[Argument]) -> None:

@@ -107,6 +107,8 @@ class Module:
         names = dict.fromkeys(d.name for d in declarations)
         self._kernels = {kernel: Kernel(self, tuple(d for d in declarations if d.name == kernel)) for kernel in names}
         self._variables: dict[str, Variable] = {}
+        # Attributes like any other are found much faster than by __getattr__. A kernel never hides one of Module's.
+        self.__dict__.update({name: k for name, k in self._kernels.items() if name not in dir(Module) + [*vars(self)]})
 
     def __repr__(self) -> str:
         variables = [variable.name for variable in self.contents.variables]
@@ -115,7 +117,7 @@ class Module:
         return f"<module {self.name}: {'; '.join(parts) or 'no kernels'}>"
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._kernels, *(variable.name for variable in self.contents.variables)]
+        return sorted({*super().__dir__(), *self._kernels, *(variable.name for variable in self.contents.variables)})
 
     def __iter__(self) -> Iterator[Kernel]:
         return iter(self._kernels.values())
