@@ -129,7 +129,7 @@ def bare_way() -> Way:
     out = ca.zeros(x.size, "float32")
     mod.add_arrays[GRID, BLOCK](x, y, out)
     (instance,) = mod.add_arrays._by_kinds.values()
-    launcher, function = _runtime.get().launcher, instance.function
+    launcher, function = _runtime.get().launcher, instance.function.handle
     slots = np.array([x.pointer, y.pointer, out.pointer], dtype=np.int64)
     params = slots.ctypes.data + 8 * np.arange(3, dtype=np.int64)
 
@@ -153,7 +153,7 @@ def overhead_ways() -> list[Way]:
         " unsigned, void*, void**, void**) noexcept { return 0; } }",
         "a launcher that does nothing",
     )
-    nothing = cling.address("&::ca_benchmark::launch", "a launcher that does nothing")
+    nothing = cling.evaluate("&::ca_benchmark::launch", "a launcher that does nothing")
     mod = ca.cudadef(SOURCE + MIXED, name="overhead")
     x, y = map(ca.array, inputs())
     out = ca.zeros(x.size, "float32")

@@ -350,7 +350,7 @@ def test_launchers_look_like_pythons(mod: ca.Module) -> None:
     launcher = mod.add[(2, 3), 4]
     assert repr(launcher) == f"<launch of {mod.add!r} on grid (2, 3, 1), block (4, 1, 1)>"
     assert launcher.kernel is mod.add
-    assert launcher.launch == ((2, 3, 1), (4, 1, 1), 0, 0)
+    assert launcher.launch[:4] == ((2, 3, 1), (4, 1, 1), 0, 0)
     assert isinstance(launcher, Launcher)
     assert callable(launcher)
     with pytest.raises(AttributeError, match="nothing"):
@@ -396,9 +396,9 @@ def test_what_the_launcher_gets(mod: ca.Module, replace_launcher: Any) -> None:
         fast_launch.set_current_stream(0)
     pointer = total.pointer
     assert seen == [
-        (instance.function, [2, 3, 4, 5, 6, 7, 100], None, pointer, -8, None),
-        (instance.function, [2, 1, 1, 3, 1, 1, 0], 0x1234, pointer, 9, None),
-        (instance.function, [2, 1, 1, 3, 1, 1, 0], 0x77, pointer, 9, None),
+        (instance.function.handle, [2, 3, 4, 5, 6, 7, 100], None, pointer, -8, None),
+        (instance.function.handle, [2, 1, 1, 3, 1, 1, 0], 0x1234, pointer, 9, None),
+        (instance.function.handle, [2, 1, 1, 3, 1, 1, 0], 0x77, pointer, 9, None),
     ]
 
 

@@ -17,6 +17,7 @@ from cuarray._kernel.arguments import Parameter
 from cuarray._kernel.launch import Launch, as_extents
 from cuarray._runtime import Function, KernelAttributes, Occupancy, glue
 
+
 class Instance:
     """One instance of a kernel, compiled for the device: `kernel.instances` lists them."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cuarray import _runtime
 from cuarray._kernel import arguments, fast_launch
 from cuarray._kernel.arguments import Argument
 from cuarray._kernel.declarations import Declaration
