@@ -257,10 +257,11 @@ class CuArray:
             stream=stream, max_version=max_version, dl_device=dl_device, copy=copy, devices=reachable
         )
         array = F.copy(self) if request.copy else self
-        # The default streams (1 and 2) are in order with ours, and -1 asks for no order. A consumer without a stream
-        # looks at once, and one with a stream of its own may not wait for ours: then the work must be done.
-        if stream not in (1, 2, -1) or request.device[0] == 1:
+        # -1 asks for no order. A consumer without a stream looks at once: then the work must be done.
+        if stream is None or request.device[0] == 1:
             runtime.synchronize()
+        elif stream != -1:
+            runtime.make_stream_wait(stream)
         return dlpack.export(
             array._pointer,
             array.shape,

@@ -1,4 +1,7 @@
-"""The device: its memory pool, and waiting for it. On the host backend everything here is there and acts at once."""
+"""The device: its memory pool, streams, events and graphs, and waiting for it.
+
+On the host backend everything here is there and acts at once.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,32 @@ from typing import NamedTuple
 
 from cuarray import _runtime
 from cuarray._errors import CudaError, IllegalAddressError, LaunchError, NoDeviceError, OutOfMemoryError
+from cuarray._streams import (
+    Event,
+    Graph,
+    Stream,
+    as_stream,
+    current_stream,
+    default_stream,
+    elapsed_time,
+    graph,
+)
 
 __all__ = [
     "CudaError",
+    "Event",
+    "Graph",
     "IllegalAddressError",
     "LaunchError",
     "MemoryInfo",
     "NoDeviceError",
     "OutOfMemoryError",
+    "Stream",
+    "as_stream",
+    "current_stream",
+    "default_stream",
+    "elapsed_time",
+    "graph",
     "is_available",
     "memory_info",
     "set_memory_limit",
@@ -42,8 +63,10 @@ def is_available() -> bool:
 
 
 def synchronize() -> None:
-    """Wait until all kernels launched so far are done; raises what went wrong in one of them, as a CudaError."""
-    _runtime.get().synchronize()
+    """Wait until all work on all streams is done; raises what went wrong in it, as a CudaError."""
+    runtime = _runtime.get()
+    runtime.check_may_wait(runtime.stream)
+    runtime.synchronize_all()
 
 
 def memory_info() -> MemoryInfo:

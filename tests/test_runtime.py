@@ -169,7 +169,7 @@ except ca.IllegalAddressError as error:
     print(error.name, "|", error)
 """
     result = run(code, CUARRAY_BACKEND="cuda")
-    assert "CUDA_ERROR_ILLEGAL_ADDRESS | cuStreamSynchronize failed" in result.stdout, result.stderr
+    assert "CUDA_ERROR_ILLEGAL_ADDRESS | cuCtxSynchronize failed" in result.stdout, result.stderr
 
 
 @pytest.mark.gpu

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import hashlib
+import operator
 import re
+import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cuarray._runtime import glue
+from cuarray._errors import CudaError
+from cuarray._runtime import cling, glue
 from cuarray._runtime.memory import Memory, MemoryPool
 from cuarray._tuning import Target
 
@@ -102,6 +106,37 @@ def short_name(instance: str) -> str:
     return re.sub(r"<.*", "", instance.split(">(&")[-1]).rsplit("::", 1)[-1].lstrip("&")
 
 
+LEGACY_STREAM, PER_THREAD_STREAM = 1, 2  # CUDA's handles of the default streams; 0 is the legacy one, too
+
+
+class _CurrentStream(threading.local):
+    """This thread's variable in kernels/current_stream.hpp."""
+
+    def __init__(self) -> None:
+        self.cell = ctypes.c_uint64.from_address(int(cling.interpreter().gbl.ca.current_stream_cell()))
+
+
+class Capture:
+    """A graph while it is captured."""
+
+    def __init__(self, memory: int, native: Any) -> None:
+        self.memory = memory  # the pool's handle of what the graph keeps
+        self.native = native
+        self.streams: list[int] = []
+        self.keep: list[Any] = []  # what must live as long as the graph
+        self.joined: list[Any] = []  # what must live until the capture ends
+        self.active = True
+
+
+class _StreamInUse:
+    """A stream that work may be queued on."""
+
+    def __init__(self, native: Any, blocking: bool) -> None:
+        self.native = native  # while this is held the stream is not destroyed
+        self.blocking = blocking
+        self.users = 0
+
+
 class Runtime(ABC):
     """One backend on one device: memory, compiled kernels, launches."""
 
@@ -111,10 +146,19 @@ class Runtime(ABC):
     launcher: int  # the address of the function that launches: cuLaunchKernel's signature
     dlpack_device: tuple[int, int]
     host_is_device: bool  # NumPy arrays can be given to kernels as they are
-    stream: int = 0  # the stream that work is ordered on
     # How native code makes the context current in a thread: the setter's address, its argument, and the result of a
     # launch that says it is needed. None where there are no contexts.
     context: tuple[int, int, int] | None = None
+
+    stream_priorities: tuple[int, int] = (0, 0)  # the least and the greatest; lower numbers come first
+
+    def __init__(self) -> None:
+        cling.define('#include "current_stream.hpp"', "the current stream")
+        self._current_stream = _CurrentStream()
+        self.current_stream_address = cling.evaluate("&::ca::get_current_stream", "the current stream")
+        self.captures: dict[int, Capture] = {}  # by the handles of the streams that are captured
+        self._streams: dict[int, _StreamInUse] = {}
+        self._streams_lock = threading.RLock()  # a stream may be collected while another is added
 
     # ---- kernels
     @abstractmethod
@@ -186,8 +230,155 @@ class Runtime(ABC):
         """Whether the CPU may touch this memory of another library."""
         return True
 
-    def wait_for_stream(self, stream: int) -> None:  # noqa: B027  (nothing to do on a CPU)
-        """Order what comes after the work on another library's stream."""
+    # ---- streams: handles are ints, as CUDA's; 0 is the legacy default stream
+    def _set_stream(self, handle: int) -> None:
+        self._current_stream.cell.value = 0 if handle == LEGACY_STREAM else handle
+
+    # The stream that this thread's work is queued on. Every operation asks: half the time of a getter in Python.
+    stream = property(operator.attrgetter("_current_stream.cell.value"), _set_stream)
+
+    def use_stream(self, handle: int, native: Any) -> None:
+        """Work may be queued on this stream until as many calls of `leave_stream`; `native` keeps it alive."""
+        with self._streams_lock:
+            entry = self._streams.get(handle) or _StreamInUse(native, self.is_blocking(handle))
+            entry.users += 1
+            self._streams[handle] = entry
+            self.pool.add_stream(handle, entry.blocking)
+
+    def leave_stream(self, handle: int) -> None:
+        """The counterpart of `use_stream`."""
+        with self._streams_lock:
+            self.pool.remove_stream(handle)
+            entry = self._streams[handle]
+            entry.users -= 1
+            if not entry.users:
+                del self._streams[handle]
+
+    def wait_for_stream(self, stream: int) -> None:
+        """Order what this thread queues after the work on another library's stream."""
+        self._order(stream, self.stream)
+
+    def make_stream_wait(self, stream: int) -> None:
+        """Order what another library queues on its stream after this thread's work."""
+        self._order(self.stream, stream)
+
+    def _order(self, first: int, then: int) -> None:
+        defaults = (0, LEGACY_STREAM, PER_THREAD_STREAM)
+        if first != then and not (first in defaults and then in defaults):
+            event = self.create_event(False, False)
+            self.record_event(event, first)
+            self.stream_wait(then, event)
+
+    @abstractmethod
+    def create_stream(self, priority: int, non_blocking: bool) -> tuple[Any, int]:
+        """A new stream: what destroys it when it is dropped, and its handle."""
+
+    @abstractmethod
+    def is_blocking(self, stream: int) -> bool:
+        """Whether a stream is in order with the legacy default stream."""
+
+    @abstractmethod
+    def synchronize_stream(self, stream: int) -> None:
+        """Wait until all work on a stream is done."""
+
+    @abstractmethod
+    def query_stream(self, stream: int) -> bool:
+        """Whether all work on a stream is done."""
+
+    @abstractmethod
+    def stream_wait(self, stream: int, event: Any) -> None:
+        """Order what is queued on a stream from now on after an event."""
+
+    @abstractmethod
+    def synchronize_all(self) -> None:
+        """Wait for the work on all streams, but for what is being captured."""
+
+    # ---- events
+    @abstractmethod
+    def create_event(self, timing: bool, blocking: bool) -> Any:
+        """An event, destroyed when it is dropped."""
+
+    @abstractmethod
+    def record_event(self, event: Any, stream: int) -> None:
+        """Let the event stand for the work on a stream so far."""
+
+    @abstractmethod
+    def synchronize_event(self, event: Any) -> None:
+        """Wait until an event is reached."""
+
+    @abstractmethod
+    def query_event(self, event: Any) -> bool:
+        """Whether an event is reached; true of one that was never recorded."""
+
+    @abstractmethod
+    def elapsed_time(self, start: Any, end: Any) -> float:
+        """Milliseconds between two events that are reached."""
+
+    # ---- graphs
+    def begin_capture(self, stream: int) -> Capture:
+        """Have launches on a stream written down from now on, instead of run."""
+        capture = Capture(self.pool.begin_capture(), None)
+        try:
+            capture.native = self._begin_capture(stream)
+        except BaseException:
+            self.pool.release_capture(capture.memory)
+            raise
+        self.join_capture(capture, stream)
+        return capture
+
+    def join_capture(self, capture: Capture, stream: int) -> None:
+        """A stream has waited for one that is captured: what is queued on it is now part of the same graph."""
+        if self.captures.get(stream) is not capture:
+            self._join_capture(capture, stream)
+            self.pool.join_capture(capture.memory, stream)
+            capture.streams.append(stream)
+            self.captures[stream] = capture
+
+    def end_capture(self, capture: Capture, discard: bool) -> Any:
+        """The graph, ready to be launched; None, and nothing is kept, if it is to be discarded or it failed."""
+        graph = None
+        try:
+            graph = self._end_capture(capture, discard)
+        finally:
+            for stream in capture.streams:
+                del self.captures[stream]
+                self.pool.leave_capture(stream)
+            capture.active = False
+            capture.joined.clear()
+            if graph is None:
+                self.pool.release_capture(capture.memory)
+        if graph is not None:
+            # The graph may have been given blocks that work queued before still uses.
+            self.synchronize_all()
+        return graph
+
+    @abstractmethod
+    def _begin_capture(self, stream: int) -> Any: ...
+
+    def _join_capture(self, capture: Capture, stream: int) -> None:  # noqa: B027  (CUDA notices by itself)
+        pass
+
+    @abstractmethod
+    def _end_capture(self, capture: Capture, discard: bool) -> Any: ...
+
+    @abstractmethod
+    def launch_graph(self, graph: Any, stream: int) -> None:
+        """Queue what was captured on a stream."""
+
+    def release_graph(self, graph: Any, memory: int) -> None:
+        """A graph is gone."""
+        self.pool.release_capture(memory)
+
+    def check_may_wait(self, stream: int) -> None:
+        """CudaError if a stream is being captured: nothing on it runs, so there is nothing to wait for."""
+        if stream in self.captures:
+            raise CudaError(
+                "the values of arrays cannot be read, written from host memory or waited for while a graph is "
+                "captured on this stream: do it before or after the capture (reading is what item(), float(), "
+                "np.asarray, printing and synchronize() do)",
+                900,
+                "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+            )
 
     # ---- description
     @abstractmethod

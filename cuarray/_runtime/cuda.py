@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,15 @@ from cuarray._errors import (
     NoDeviceError,
 )
 from cuarray._runtime import cling, nvrtc
-from cuarray._runtime.base import Function, KernelAttributes, Occupancy, Runtime, Source, short_name
+from cuarray._runtime.base import Capture, Function, KernelAttributes, Occupancy, Runtime, Source, short_name
 from cuarray._runtime.device_code import DeviceCode
 from cuarray._runtime.memory import MemoryPool
 from cuarray._tuning import Target
 
+_NOT_READY = 600
 _INVALID_CONTEXT = 201
+_EVENT_FUNCTIONS = ("cuEventCreate", "cuEventRecord", "cuEventQuery", "cuEventSynchronize", "cuEventDestroy")
+_STREAM_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _ATTACH_GLOBAL = 1  # CU_MEM_ATTACH_GLOBAL
 _PREFETCH_BYTES = 1 << 20  # below this, faulting the pages in is as quick as asking for them
 
@@ -41,7 +46,10 @@ def device_count() -> int:
 
 
 class CudaRuntime(Runtime):
-    """Kernels on the GPU, asynchronous on the legacy default stream, with which other libraries' streams order."""
+    """Kernels on the GPU, asynchronous on the thread's current stream.
+
+    That is the legacy default stream, with which other libraries' streams order, unless another was chosen.
+    """
 
     name = "cuda"
     host_is_device = False
@@ -54,6 +62,7 @@ class CudaRuntime(Runtime):
         from cuda.bindings import driver
         from cuda.core import Device
 
+        super().__init__()
         self._driver = driver
         self.device = Device(0)
         self.device.set_current()
@@ -78,6 +87,9 @@ class CudaRuntime(Runtime):
             _ATTACH_GLOBAL,
             int(free) * 9 // 10,
         )
+        self.pool.set_events(*map(self._entry_point, _EVENT_FUNCTIONS))
+        least, greatest = self._call("cuCtxGetStreamPriorityRange")
+        self.stream_priorities = (int(least), int(greatest))
         self._code = DeviceCode(self)
 
     # ---- the driver
@@ -90,6 +102,9 @@ class CudaRuntime(Runtime):
     def _call(self, function: str, *arguments: Any) -> Any:
         """Call the driver; raises what it returns besides success. Several results come as a tuple."""
         result, *values = getattr(self._driver, function)(*arguments)
+        if int(result) == _INVALID_CONTEXT:  # this thread has not used CUDA yet
+            self.device.set_current()
+            result, *values = getattr(self._driver, function)(*arguments)
         self.check(int(result), function)
         return values[0] if len(values) == 1 else tuple(values)
 
@@ -155,23 +170,34 @@ class CudaRuntime(Runtime):
             return self.pool.allocate(nbytes)
 
     def synchronize(self) -> None:
-        result = int(self._driver.cuStreamSynchronize(self.stream)[0])
-        if result == _INVALID_CONTEXT:
-            self.device.set_current()
-            result = int(self._driver.cuStreamSynchronize(self.stream)[0])
-        self.check(result, "cuStreamSynchronize")
+        stream = self.stream
+        self.synchronize_stream(stream)
+        if not stream and self._streams:
+            # What is queued on the default stream next is in order with blocking streams: so is what the CPU does next.
+            for handle, entry in list(self._streams.items()):
+                if entry.blocking and handle not in self.captures:
+                    self.synchronize_stream(handle)
 
     def read(self, pointer: int, nbytes: int) -> bytes:
         buffer = ctypes.create_string_buffer(nbytes)
         self.synchronize()
-        self._call("cuMemcpyDtoH", ctypes.addressof(buffer), pointer, nbytes)
+        self._copy("cuMemcpyDtoH", ctypes.addressof(buffer), pointer, nbytes)
         return buffer.raw
 
     def write(self, pointer: int, source: np.ndarray) -> None:
         self.synchronize()
-        self._call("cuMemcpyHtoD", pointer, source.ctypes.data, source.nbytes)
+        self._copy("cuMemcpyHtoD", pointer, source.ctypes.data, source.nbytes)
+
+    def _copy(self, function: str, *arguments: Any) -> None:
+        stream = self.stream
+        if stream:  # not on the default one, which would wait for all others
+            self._call(f"{function}Async", *arguments, stream)
+            self._call("cuStreamSynchronize", stream)
+        else:
+            self._call(function, *arguments)
 
     def prefetch(self, pointer: int, nbytes: int, to_host: bool) -> None:
+        self.check_may_wait(self.stream)
         if nbytes < _PREFETCH_BYTES or not self.device.properties.concurrent_managed_access:
             return
         driver = self._driver
@@ -192,9 +218,108 @@ class CudaRuntime(Runtime):
         attribute = self._driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_IS_MANAGED
         return bool(self._call("cuPointerGetAttribute", attribute, pointer))
 
-    def wait_for_stream(self, stream: int) -> None:
-        if stream != 1:  # the legacy default stream is in order with ours
-            self._call("cuStreamSynchronize", stream)
+    # ---- streams and events: cuda.core makes and destroys them
+    @contextlib.contextmanager
+    def _core(self, call: str) -> Iterator[None]:
+        """Calls of cuda.core, in this thread's context; what it raises of CUDA's errors becomes a CudaError."""
+        self.device.set_current()
+        try:
+            yield
+        except (TypeError, ValueError):
+            raise
+        except Exception as error:  # RuntimeError, or cuda.core's own for what the driver returned
+            found = re.search(r"CUDA_ERROR_\w+", str(error))
+            code = getattr(self._driver.CUresult, found[0], None) if found else None
+            if code is not None:
+                self.check(int(code), call)
+            raise CudaError(f"{call} failed: {error}") from error
+
+    def create_stream(self, priority: int, non_blocking: bool) -> tuple[Any, int]:
+        from cuda.core import StreamOptions
+
+        with self._core("cuStreamCreateWithPriority"):
+            stream = self.device.create_stream(options=StreamOptions(nonblocking=non_blocking, priority=priority))
+            return stream, int(stream.handle)
+
+    def leave_stream(self, handle: int) -> None:
+        self.device.set_current()  # the pool records an event, in whatever thread this is
+        super().leave_stream(handle)
+
+    def is_blocking(self, stream: int) -> bool:
+        return not int(self._call("cuStreamGetFlags", stream)) & _STREAM_NON_BLOCKING
+
+    def synchronize_stream(self, stream: int) -> None:
+        self.check_may_wait(stream)
+        self._call("cuStreamSynchronize", stream)
+
+    def query_stream(self, stream: int) -> bool:
+        self.check_may_wait(stream)
+        return self._query("cuStreamQuery", stream)
+
+    def _query(self, function: str, handle: Any) -> bool:
+        result = int(getattr(self._driver, function)(handle)[0])
+        if result == _INVALID_CONTEXT:
+            self.device.set_current()
+            result = int(getattr(self._driver, function)(handle)[0])
+        if result == _NOT_READY:
+            return False
+        self.check(result, function)
+        return True
+
+    def stream_wait(self, stream: int, event: Any) -> None:
+        self._call("cuStreamWaitEvent", stream, event.handle, 0)
+
+    def synchronize_all(self) -> None:
+        if not self.captures:
+            self._call("cuCtxSynchronize")
+            return
+        # A context with a stream that is captured cannot be waited for as a whole.
+        blocking_capture = any(entry.blocking for handle, entry in self._streams.items() if handle in self.captures)
+        if not blocking_capture:
+            self._call("cuStreamSynchronize", 0)
+        for handle, _entry in list(self._streams.items()):
+            if handle not in self.captures:
+                self._call("cuStreamSynchronize", handle)
+
+    def create_event(self, timing: bool, blocking: bool) -> Any:
+        from cuda.core import EventOptions
+
+        with self._core("cuEventCreate"):
+            return self.device.create_event(EventOptions(timing_enabled=timing, blocking_sync=blocking))
+
+    def record_event(self, event: Any, stream: int) -> None:
+        self._call("cuEventRecord", event.handle, stream)
+
+    def synchronize_event(self, event: Any) -> None:
+        self._call("cuEventSynchronize", event.handle)
+
+    def query_event(self, event: Any) -> bool:
+        return self._query("cuEventQuery", event.handle)
+
+    def elapsed_time(self, start: Any, end: Any) -> float:
+        return float(self._call("cuEventElapsedTime", start.handle, end.handle))
+
+    # ---- graphs
+    def _begin_capture(self, stream: int) -> Any:
+        from cuda.core import Stream
+
+        with self._core("cuStreamBeginCapture"):
+            # Relaxed: memory may be allocated and kernels loaded meanwhile.
+            return Stream.from_handle(stream).create_graph_builder().begin_building("relaxed")
+
+    def _end_capture(self, capture: Capture, discard: bool) -> Any:
+        builder = capture.native
+        try:
+            if not discard:
+                with self._core("cuStreamEndCapture"):
+                    return builder.end_building().complete()
+        finally:
+            with contextlib.suppress(Exception):  # of a capture that is not valid any more
+                builder.close()
+        return None
+
+    def launch_graph(self, graph: Any, stream: int) -> None:
+        self._call("cuGraphLaunch", graph.handle, stream)
 
     # ---- description
     def device_name(self) -> str:

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import platform
+import time
+from typing import Any
 
 import numpy as np
 
 from cuarray._errors import ERROR_CLASSES, LAUNCH_ERRORS, CudaError, LaunchError, NoDeviceError
 from cuarray._runtime import cling
-from cuarray._runtime.base import Function, KernelAttributes, Occupancy, Runtime, Source, short_name
+from cuarray._runtime.base import Capture, Function, KernelAttributes, Occupancy, Runtime, Source, short_name
 from cuarray._runtime.memory import MemoryPool
 from cuarray._tuning import Target
 
-_RESULT_NAMES = {1: "CUDA_ERROR_INVALID_VALUE", 2: "CUDA_ERROR_OUT_OF_MEMORY"}
+_RESULT_NAMES = {
+    1: "CUDA_ERROR_INVALID_VALUE",
+    2: "CUDA_ERROR_OUT_OF_MEMORY",
+    400: "CUDA_ERROR_INVALID_HANDLE",
+}
+
+
+class _Event:
+    """When it was recorded: all work before that was done by then."""
+
+    def __init__(self, timing: bool) -> None:
+        self.timing = timing
+        self.time: int | None = None
+
+
+class _Recording:
+    """C++ that holds the launches of a graph."""
+
+    def __init__(self, host: Any) -> None:
+        self._destroy = host.recording_destroy
+        self.address = int(host.recording_create())
+
+    def __del__(self) -> None:
+        self._destroy(self.address)
 
 
 class HostRuntime(Runtime):
@@ -23,10 +49,12 @@ class HostRuntime(Runtime):
     name = "host"
     dlpack_device = (1, 0)
     host_is_device = True
+    stream_priorities = (0, -5)  # as on GPUs; they have no effect
 
     def __init__(self) -> None:
-        cling.define('#include "host/grid.hpp"', "the host runtime")
-        self.launcher = cling.evaluate("&::ca::host::launch", "the host runtime")
+        super().__init__()
+        cling.define('#include "host/recording.hpp"', "the host runtime")
+        self.launcher = cling.evaluate("&::ca::host::launch_on_stream", "the host runtime")
         cling.define('#include "memory_pool.hpp"', "the memory pool")
         self.cores = len(os.sched_getaffinity(0))
         self.target = Target(processors=self.cores, block_threads=1, max_block_threads=1024, blocks_per_processor=1)
@@ -38,15 +66,21 @@ class HostRuntime(Runtime):
             self.total_memory * 9 // 10,
         )
         self._functions: dict[tuple[Source, str], Function] = {}
-        os.register_at_fork(after_in_child=cling.interpreter().gbl.ca.host.reset_after_fork)
+        self._host = cling.interpreter().gbl.ca.host
+        self._replay = self._host.recording_replay
+        self._replay.__release_gil__ = True
+        self._stream_handles = itertools.count(16, 16)  # not 1 and 2, CUDA's default streams
+        os.register_at_fork(after_in_child=self._host.reset_after_fork)
+        os.register_at_fork(after_in_child=self._host.unlock_recordings_after_fork)
 
     def load(self, source: Source, name: str, text: str = "") -> Function:
         function = self._functions.get((source, name))
         if function is None:
             with cling.lock:
                 cling.define_once(source.key or source.digest, cling.as_kernel_source(source.text), source.name)
-                thunk = cling.evaluate(f"&::ca::host::thunk<{name}>::run_threads", f"kernel {short_name(name)}")
-                function = self._functions[source, name] = Function(thunk)
+                description = cling.evaluate(f"&::ca::host::kernel_description<{name}>", f"kernel {short_name(name)}")
+                handle = int(self._host.register_kernel(description))
+                function = self._functions[source, name] = Function(handle)
         return function
 
     def variable(self, source: Source, name: str) -> tuple[int, ...]:
@@ -65,13 +99,68 @@ class HostRuntime(Runtime):
             raise kind(f"{call}{f' of kernel {kernel}' if kernel else ''} failed: {name}", result, name)
 
     def synchronize(self) -> None:
-        """A launch returns when its kernel is done: there is nothing to wait for."""
+        # A launch returns when its kernel is done: there is nothing to wait for.
+        self.check_may_wait(self.stream)
 
     def read(self, pointer: int, nbytes: int) -> bytes:
+        self.check_may_wait(self.stream)
         return ctypes.string_at(pointer, nbytes)
 
     def write(self, pointer: int, source: np.ndarray) -> None:
+        self.check_may_wait(self.stream)
         ctypes.memmove(pointer, source.ctypes.data, source.nbytes)
+
+    # ---- streams and events: work is done when its launch returns, on whatever stream
+    def create_stream(self, priority: int, non_blocking: bool) -> tuple[Any, int]:
+        return None, next(self._stream_handles)
+
+    def is_blocking(self, stream: int) -> bool:
+        return True
+
+    def synchronize_stream(self, stream: int) -> None:
+        self.check_may_wait(stream)
+
+    def query_stream(self, stream: int) -> bool:
+        self.check_may_wait(stream)
+        return True
+
+    def stream_wait(self, stream: int, event: Any) -> None:
+        pass
+
+    def synchronize_all(self) -> None:
+        pass
+
+    def create_event(self, timing: bool, blocking: bool) -> Any:
+        return _Event(timing)
+
+    def record_event(self, event: Any, stream: int) -> None:
+        event.time = time.perf_counter_ns()
+
+    def synchronize_event(self, event: Any) -> None:
+        pass
+
+    def query_event(self, event: Any) -> bool:
+        return True
+
+    def elapsed_time(self, start: Any, end: Any) -> float:
+        if not (start.timing and end.timing) or start.time is None or end.time is None:
+            self.check(400, "cuEventElapsedTime")
+        return (end.time - start.time) / 1e6
+
+    # ---- graphs
+    def _begin_capture(self, stream: int) -> Any:
+        return _Recording(self._host)
+
+    def _join_capture(self, capture: Capture, stream: int) -> None:
+        self._host.recording_add_stream(capture.native.address, stream)
+
+    def _end_capture(self, capture: Capture, discard: bool) -> Any:
+        for stream in capture.streams:
+            self._host.recording_remove_stream(stream)
+        return None if discard else capture.native
+
+    def launch_graph(self, graph: Any, stream: int) -> None:
+        self.check(int(self._replay(graph.address, stream)), "cuGraphLaunch")
 
     def device_name(self) -> str:
         return "cpu"

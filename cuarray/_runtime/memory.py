@@ -56,6 +56,7 @@ class MemoryPool:
         self._set_limit = ca.pool_set_limit
         self._last_error = ca.pool_last_error
         self._statistics = ca.pool_statistics
+        self._ca, self.has_events = ca, False
         self._open = True
         atexit.register(self._close)
         # A child must not inherit the lock in a state that no thread of its own will change.
@@ -100,6 +101,39 @@ class MemoryPool:
     def set_limit(self, limit: int) -> None:
         """The most bytes that the pool may take from the driver."""
         self._set_limit(self._pool, limit)
+
+    # ---- streams and graphs
+    def set_events(self, *functions: int) -> None:
+        """The driver's functions that create, record, query, synchronise and destroy an event, by their addresses."""
+        self._ca.pool_set_events(self._pool, *functions)
+        self.has_events = True
+
+    def add_stream(self, stream: int, blocking: bool) -> None:
+        """Work may be queued on this stream from now on; once for each who uses it."""
+        if self.has_events:  # without events work is done at once, and no stream needs to be told from another
+            self._ca.pool_add_stream(self._pool, stream, blocking)
+
+    def remove_stream(self, stream: int) -> None:
+        """The stream is about to be destroyed, as far as one of those who added it is concerned."""
+        if self.has_events and self._open:
+            self._ca.pool_remove_stream(self._pool, stream)
+
+    def begin_capture(self) -> int:
+        """A handle for what a graph will keep."""
+        return int(self._ca.pool_begin_capture(self._pool))
+
+    def join_capture(self, capture: int, stream: int) -> None:
+        """What is allocated and freed with this stream current is kept for the graph from now on."""
+        self._ca.pool_join_capture(self._pool, capture, stream)
+
+    def leave_capture(self, stream: int) -> None:
+        """This stream is no longer captured."""
+        self._ca.pool_leave_capture(self._pool, stream)
+
+    def release_capture(self, capture: int) -> None:
+        """The graph is gone: what was kept for it may be used again."""
+        if self._open:
+            self._ca.pool_release_capture(self._pool, capture)
 
     @property
     def last_error(self) -> int:
