@@ -644,10 +644,10 @@ class FakePool:
         _runtime.get()
         cling.define_once("fake driver", FAKE_DRIVER, "the fake driver")
         self.ca, self.fake = cling.interpreter().gbl.ca, cling.interpreter().gbl.fake
-        host = [cling.address(f"&::ca::{name}", "the pool") for name in ("host_allocate", "host_release")]
+        host = [cling.evaluate(f"&::ca::{name}", "the pool") for name in ("host_allocate", "host_release")]
         self.pool = int(self.ca.pool_create(*host, 0, 1 << 28, True))
         names = ("create", "record", "query", "synchronize", "destroy")
-        self.ca.pool_set_events(self.pool, *(cling.address(f"&::fake::{name}", "the fake driver") for name in names))
+        self.ca.pool_set_events(self.pool, *(cling.evaluate(f"&::fake::{name}", "the fake driver") for name in names))
         self.fake.busy().clear()
         self.fake.events().clear()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cuarray import _runtime
 from cuarray._array import CuArray
 from cuarray._layout import Layout
 from cuarray._runtime import Runtime, cling
@@ -62,7 +63,10 @@ def functions() -> _Functions | None:
     table = cling.evaluate("::ca::python::functions()", "launching from Python")
     addresses = (ctypes.c_void_p * len(_SIGNATURES)).from_address(table)
     found = _Functions(*(ctypes.PYFUNCTYPE(*s)(a) for s, a in zip(_SIGNATURES, addresses, strict=True)))
-    return found if found.start((ctypes.c_int64 * len(offsets))(*offsets)) else None
+    if not found.start((ctypes.c_int64 * len(offsets))(*offsets)):
+        return None
+    found.set_current_stream(_runtime.get().current_stream_address)
+    return found
 
 
 def find_offsets() -> tuple[int, int, int, int] | None:
@@ -169,13 +173,6 @@ def _source(value: Any) -> str | None:
         dtype = np.dtype(kind)
         return f"{dtype.kind}{dtype.itemsize}"
     return None
-
-
-def set_current_stream(function: int) -> None:
-    """The address of a C function that tells the stream of launches that name none; 0: CUDA's default stream."""
-    native = functions()
-    if native is not None:
-        native.set_current_stream(function)
 
 
 def launch_failed(runtime: Runtime, slow: Callable[..., None], name: str, result: int, *values: Any) -> None:
