@@ -386,14 +386,14 @@ def test_what_the_launcher_gets(mod: ca.Module, replace_launcher: Any) -> None:
     mod.count[1, 1](total, 1)
     (instance,) = instances(mod.count)
     replace_launcher(mod.count, launch)
-    current = ctypes.CFUNCTYPE(ctypes.c_void_p)(lambda: 0x1234)
+    runtime = _runtime.get()
     try:
         mod.count[(2, 3, 4), (5, 6, 7), None, 100](total, -8)
-        fast_launch.set_current_stream(ctypes.cast(current, ctypes.c_void_p).value)
+        runtime.stream = 0x1234
         mod.count[2, 3](total, 9)
         mod.count[2, 3, 0x77](total, 9)
     finally:
-        fast_launch.set_current_stream(0)
+        runtime.stream = 0
     pointer = total.pointer
     assert seen == [
         (instance.function.handle, [2, 3, 4, 5, 6, 7, 100], None, pointer, -8, None),
@@ -548,7 +548,6 @@ def test_without_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
         mod.plain[1, 1](x, 2)
     assert x.tolist() == [6]
     assert type(mod.plain[1, 1]) is Launcher
-    fast_launch.set_current_stream(0)
 
 
 def test_offsets_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

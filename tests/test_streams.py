@@ -70,9 +70,9 @@ def test_native_code_sees_the_current_stream() -> None:
     stream = ca.cuda.Stream()
     with stream:
         assert runtime.stream == stream.handle
-        assert int(cling.value("ca::get_current_stream()")) == stream.handle
-    assert int(cling.value("ca::get_current_stream()")) == 0
-    assert runtime.current_stream_address == cling.value("(void*)&ca::get_current_stream")
+        assert int(cling.evaluate("ca::get_current_stream()", "a test")) == stream.handle
+    assert int(cling.evaluate("ca::get_current_stream()", "a test")) == 0
+    assert runtime.current_stream_address == cling.evaluate("&ca::get_current_stream", "a test")
 
 
 def test_every_thread_has_its_own() -> None:

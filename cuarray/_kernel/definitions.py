@@ -32,6 +32,7 @@ _INCLUDE_OR_BRANCH = re.compile(r"^[ \t]*#[ \t]*(?P<directive>include|else|elif|
 _QUOTED_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(?P<name>[^"\n]+)"[^\n]*', re.MULTILINE)
 _PRAGMA_ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once\b[^\n]*", re.MULTILINE)
 _PRELUDE = '#include "complex.cuh"\n'
+_HOST_PRELUDE = f'#include "host/reflect.hpp"\n{_PRELUDE}'
 NAMESPACE = re.compile(r"cuarray_module_[0-9a-f]{16}::")
 
 
@@ -101,6 +102,8 @@ def define(
         definition = Definition(own_name, namespace, own.device_text, contents, needs, macros, device)
         for directory in include_dirs:
             cling.interpreter().add_include_path(directory)
+        # On their own first: headers that a refused source brought are rolled back, and not read again.
+        cling.define_once("headers", cling.as_kernel_source(_HOST_PRELUDE), "the headers of kernels")
         try:
             cling.define_once(namespace, _host_text(definition, wrapped), own_name)
         except CompileError as error:
@@ -130,7 +133,7 @@ def _host_text(definition: Definition, wrapped: str) -> str:
     given = _host_macros(definition)
     before = "".join(f"#define {macro} {value}\n" for macro, value in given.items())
     return cling.as_kernel_source(
-        f'#include "host/reflect.hpp"\n{_PRELUDE}{before}{wrapped}'
+        f"{_HOST_PRELUDE}{before}{wrapped}"
         f"namespace {definition.namespace} {{\n{helpers}}}\n{_undefine({**given, **definition.macros})}"
     )
 

@@ -44,7 +44,8 @@ class Instance:
             offsets.append(offset)
             offset += parameter.size
         self.offsets = tuple(offsets)
-        launcher, handle = _runtime.get().launcher_for(function, cluster, cooperative)
+        self._options = cluster, cooperative
+        launcher, handle = _runtime.get().launcher_for(function, *self._options)
         # LAUNCHER and FUNCTION of glue's records, read at each launch: the function may be changed in place.
         self.record = np.array([launcher, handle], np.int64)
         if handle == function.handle:
@@ -66,7 +67,7 @@ class Instance:
         # The launch copies the arguments, so their buffer need only live until it returns.
         buffer = (ctypes.c_char * self.slot_bytes).from_buffer(slots)
         arguments_address = ctypes.addressof(buffer)
-        launcher, handle = self.record
+        launcher, handle = runtime.launcher_for(self.function, *self._options)
         record = glue.make_record(launcher, handle, launch.grid, launch.block, launch.shared, self.offsets)
         record_address, stream = record.ctypes.data, launch.stream or runtime.stream
         result = glue.launch_user(record_address, stream, arguments_address)

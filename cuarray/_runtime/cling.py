@@ -31,6 +31,7 @@ def interpreter() -> ModuleType:
         import cppyy
 
         cppyy.add_include_path(str(KERNELS))
+        cppyy.add_include_path(str(KERNELS / "host" / "include"))  # headers with CUDA's names: cuda_fp16.h ...
         return cppyy
 
 
@@ -91,13 +92,41 @@ def evaluate(expression: str, what: str, text: str = "", namespace: str = "") ->
         raise CompileError(f"{what} does not compile:\n{_UNDEFINED}")
 
 
+# `__device__` is `inline` for Cling, which cannot stand here: after a lambda's brackets, in an explicit instantiation.
+_NOT_INLINE = re.compile(r"(?P<before>\]|\btemplate)\s*(?:__host__\s*)?__device__(?:\s*__host__)?(?=\s*[({\w])")
+
+
 def as_kernel_source(text: str) -> str:
     """`text` as host C++ that knows CUDA's words."""
-    text = _EXTERN_SHARED.sub(r"\g<type>* const \g<name> = static_cast<\g<type>*>(::ca::host::dynamic_shared());", text)
+    text = _NOT_INLINE.sub(r"\g<before> ", text)
+    text = _INLINE_PTX.sub("CA_INLINE_PTX(", _EXTERN_SHARED.sub(_dynamic_shared, text))
     return f'#include "host/cuda_names_begin.hpp"\n{text}\n#include "host/cuda_names_end.hpp"\n'
 
 
-# `extern __shared__ T name[];` has no equal in host C++: it becomes a pointer to the block's buffer.
+# `extern __shared__ T name[];` has no equal in host C++: in a function it becomes a pointer to the block's buffer.
+_ATTRIBUTE = r"(?:(?:__align__|alignas)\s*\([^)]*\)\s*)?"
 _EXTERN_SHARED = re.compile(
-    r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\([^)]*\)\s*)?(?P<type>[^;\[\]=]+?)\s*(?P<name>\w+)\s*\[\s*\]\s*;"
+    rf"extern\s+{_ATTRIBUTE}__shared__\s+{_ATTRIBUTE}(?P<type>[^;\[\]=]+?)\s*(?P<name>\w+)\s*\[\s*\]\s*;"
 )
+# The CPU's assembler ends the process at an instruction of another machine: a kernel that needs one is refused instead.
+_INLINE_PTX = re.compile(r"\b(?:asm|__asm__|__asm)\s*(?:(?:volatile|__volatile__)\s*)?\(")
+_COMMENT_OR_LITERAL = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", re.DOTALL)
+_SCOPE = re.compile(r"(?P<namespace>namespace\b[^;{}()]*)?\{|(?P<end>\})")
+
+
+def _dynamic_shared(match: re.Match[str]) -> str:
+    type_, name = match["type"], match["name"]
+    if _in_function(match.string[: match.start()]):
+        return f"{type_}* const {name} = static_cast<{type_}*>(::ca::host::dynamic_shared());"
+    return f"static const ::ca::host::DynamicShared<{type_}> {name};"
+
+
+def _in_function(before: str) -> bool:
+    """Whether braces other than those of namespaces are open after this text."""
+    scopes: list[bool] = []
+    for brace in _SCOPE.finditer(_COMMENT_OR_LITERAL.sub(" ", before)):
+        if not brace["end"]:
+            scopes.append(brace["namespace"] is not None)
+        elif scopes:
+            scopes.pop()
+    return not all(scopes)

@@ -3,6 +3,11 @@
 #undef __device__
 #undef __host__
 #undef __constant__
+#undef __managed__
+#undef __grid_constant__
+#undef __device_builtin__
+#undef __maxnreg__
+#undef __cluster_dims__
 #undef __forceinline__
 #undef __noinline__
 #undef __launch_bounds__
@@ -14,8 +19,19 @@
 #undef gridDim
 #undef warpSize
 #undef __syncthreads
+#undef __assert_fail
 #undef __expf
+#undef __exp10f
 #undef __logf
+#undef __log2f
+#undef __log10f
 #undef __sinf
 #undef __cosf
+#undef __tanf
+#undef __tanhf
 #undef __powf
+#undef __sincosf
+#undef CA_INLINE_PTX
+#pragma pop_macro("NDEBUG")
+#include <cassert>
+#pragma clang diagnostic pop

@@ -34,6 +34,28 @@ __attribute__((naked, noinline)) inline void switch_stack(void** from, void* to)
       "popq %%rbp\n\t"
       "ret" ::: "memory");
 }
+// Calls function(argument) and returns when that does, or when something switches to *escape, however deep in calls.
+__attribute__((naked, noinline)) inline void call_with_escape(void** escape, void (*function)(void*), void* argument) {
+  asm volatile(
+      "pushq %%rbp\n\t"
+      "pushq %%rbx\n\t"
+      "pushq %%r12\n\t"
+      "pushq %%r13\n\t"
+      "pushq %%r14\n\t"
+      "pushq %%r15\n\t"
+      "movq %%rsp, (%%rdi)\n\t"
+      "subq $8, %%rsp\n\t"
+      "movq %%rdx, %%rdi\n\t"
+      "callq *%%rsi\n\t"
+      "addq $8, %%rsp\n\t"
+      "popq %%r15\n\t"
+      "popq %%r14\n\t"
+      "popq %%r13\n\t"
+      "popq %%r12\n\t"
+      "popq %%rbx\n\t"
+      "popq %%rbp\n\t"
+      "ret" ::: "memory");
+}
 constexpr int saved_words = 8;         // six registers, the return address, and a zero that ends backtraces
 constexpr int return_address_word = 6;
 #elif defined(__aarch64__)
@@ -66,6 +88,36 @@ __attribute__((naked, noinline)) inline void switch_stack(void** from, void* to)
       "add sp, sp, #160\n\t"
       "ret" ::: "memory");
 }
+__attribute__((naked, noinline)) inline void call_with_escape(void** escape, void (*function)(void*), void* argument) {
+  asm volatile(
+      "sub sp, sp, #160\n\t"
+      "stp x19, x20, [sp, #0]\n\t"
+      "stp x21, x22, [sp, #16]\n\t"
+      "stp x23, x24, [sp, #32]\n\t"
+      "stp x25, x26, [sp, #48]\n\t"
+      "stp x27, x28, [sp, #64]\n\t"
+      "stp x29, x30, [sp, #80]\n\t"
+      "stp d8, d9, [sp, #96]\n\t"
+      "stp d10, d11, [sp, #112]\n\t"
+      "stp d12, d13, [sp, #128]\n\t"
+      "stp d14, d15, [sp, #144]\n\t"
+      "mov x9, sp\n\t"
+      "str x9, [x0]\n\t"
+      "mov x0, x2\n\t"
+      "blr x1\n\t"
+      "ldp x19, x20, [sp, #0]\n\t"
+      "ldp x21, x22, [sp, #16]\n\t"
+      "ldp x23, x24, [sp, #32]\n\t"
+      "ldp x25, x26, [sp, #48]\n\t"
+      "ldp x27, x28, [sp, #64]\n\t"
+      "ldp x29, x30, [sp, #80]\n\t"
+      "ldp d8, d9, [sp, #96]\n\t"
+      "ldp d10, d11, [sp, #112]\n\t"
+      "ldp d12, d13, [sp, #128]\n\t"
+      "ldp d14, d15, [sp, #144]\n\t"
+      "add sp, sp, #160\n\t"
+      "ret" ::: "memory");
+}
 constexpr int saved_words = 20;
 constexpr int return_address_word = 11;  // x30, the link register
 #else
@@ -75,6 +127,7 @@ constexpr int return_address_word = 11;  // x30, the link register
 // A fiber's stack. This record lies at its top.
 struct Stack {
   Stack* next;
+  Stack* made_before;  // a list of all stacks of one owner, whether used or not
   void* top;  // where frames begin: 16-byte aligned
 };
 
@@ -107,7 +160,7 @@ inline Stack* new_stack() noexcept {
   // Stacks begin at different cache lines of their pages, so that the frames of a block's threads do not all fall
   // into the same sets of the first-level cache.
   Stack* stack = reinterpret_cast<Stack*>(high - 64 * (1 + index * 5 % 32));
-  stack->next = nullptr;
+  stack->next = stack->made_before = nullptr;
   stack->top = stack;
   return stack;
 }

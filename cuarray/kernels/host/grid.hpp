@@ -13,23 +13,14 @@
 #include <utility>
 
 #include "fiber.hpp"
+#include "vector_types.hpp"
 #include "workers.hpp"
-
-// As CUDA has them, at global scope.
-struct uint3 {
-  unsigned x, y, z;
-};
-struct dim3 {
-  unsigned x, y, z;
-  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
-  constexpr dim3(uint3 v) : x(v.x), y(v.y), z(v.z) {}
-  constexpr operator uint3() const { return {x, y, z}; }
-};
 
 namespace ca::host {
 
 // The results of launch(), with CUDA's values.
 constexpr int success = 0, invalid_value = 1, out_of_memory = 2, invalid_handle = 400;
+constexpr int assert_failed = 710, launch_failed = 719, cooperative_launch_too_large = 720;
 
 // A suspended thread: a local variable of suspend(), on the thread's own stack.
 struct Thread {
@@ -61,11 +52,15 @@ struct ThreadQueue {
   }
 };
 
+struct Warp;   // warp.hpp
+struct Grid;
+
 // What a block needs besides its threads' own frames; kept between launches. A thread that runs blocks borrows one, so
 // there are only ever as many as threads that ran blocks at the same time.
 struct Scratch {
   Scratch* next = nullptr;
-  Stack* free_stacks = nullptr;
+  Stack *free_stacks = nullptr, *all_stacks = nullptr;
+  Warp* warps = nullptr;  // made when a block's warps first do something together
   void* shared = nullptr;
   std::size_t shared_bytes = 0;
 };
@@ -87,11 +82,17 @@ struct Block {
   unsigned next_z = 0, next_y = 0, next_x = 0;
   ThreadQueue ready;            // suspended threads that may go on
   ThreadQueue waiting;          // at barrier()
+  ThreadQueue voting;           // at barrier(predicate), which are Voters
+  unsigned voters = 0;          // how many
+  unsigned elsewhere = 0;       // threads suspended neither in `ready` nor in `waiting`
+  Warp* warps = nullptr;        // of this block, if they did something together
   void* main_context = nullptr; // run_block(), while other threads of the block are finished
   Stack* new_fiber = nullptr;   // handed to a fiber as it starts
   Scratch* scratch = nullptr;
   RunThreads* function = nullptr;
   void** args = nullptr;
+  Grid* grid = nullptr;
+  void* escape = nullptr;       // run_blocks(), for a launch that fails
 
   // Begins the next thread, if there is one.
   bool start_thread() {
@@ -155,6 +156,13 @@ inline void* dynamic_shared() noexcept {
   return scratch ? scratch->shared : nullptr;
 }
 
+// `extern __shared__ T name[]` at namespace scope, where it is not known yet whose buffer it is.
+template <class T> struct DynamicShared {
+  operator T*() const noexcept { return static_cast<T*>(dynamic_shared()); }
+  template <class U> explicit operator U*() const noexcept { return static_cast<U*>(dynamic_shared()); }
+  T* operator&() const noexcept { return *this; }
+};
+
 inline bool reserve_shared(Block& block, std::size_t bytes) noexcept {
   block.scratch = borrow_scratch();
   if (block.scratch->shared_bytes >= bytes) return true;
@@ -169,12 +177,16 @@ inline bool reserve_shared(Block& block, std::size_t bytes) noexcept {
 }
 
 // ---- threads of a block -------------------------------------------------------------------------------------------
-// The next thread to resume, when none is left to start and some are alive. If none is ready, then all that are alive
-// wait for something: this is the place to let a barrier go. Exited threads do not count, as on the GPU. A further
-// kind of barrier keeps its own queue, moves it to `ready` when its last thread arrives, and is looked at here for
-// threads that have exited instead of arriving.
+// Makes threads ready when none is and none is left to start, so that all that are alive wait for something. Exited
+// threads do not count, as on the GPU. Ends the launch if no barrier can let go.
+void release_waiting(Block& block) noexcept;  // warp.hpp
+
+// The next thread to resume, when none is left to start and some are alive.
 inline Thread* next_ready(Block& block) noexcept {
-  if (block.ready.empty()) block.ready.append(block.waiting);
+  if (block.ready.empty()) {
+    if (block.elsewhere == 0) block.ready.append(block.waiting);
+    else release_waiting(block);
+  }
   Thread* thread = block.ready.pop();
   block.threadIdx = thread->threadIdx;
   return thread;
@@ -196,16 +208,19 @@ inline void run_fiber() noexcept {
 inline void* new_fiber(Block& block) noexcept {
   if (!block.scratch) block.scratch = borrow_scratch();
   Stack* stack = block.scratch->free_stacks;
-  if (stack) block.scratch->free_stacks = stack->next;
-  else stack = new_stack();
+  if (stack) {
+    block.scratch->free_stacks = stack->next;
+  } else {
+    stack = new_stack();
+    stack->made_before = block.scratch->all_stacks;
+    block.scratch->all_stacks = stack;
+  }
   block.new_fiber = stack;
   return new_context(stack, run_fiber);
 }
 
-// Suspends the calling thread until something moves it from the queue to `ready`.
-__attribute__((noinline)) inline void suspend(Block& block, ThreadQueue& queue) noexcept {
-  Thread self{nullptr, block.threadIdx, nullptr};
-  queue.push(&self);
+// Leaves the calling thread, which waits somewhere as `self`, until something moved it to `ready`.
+inline void switch_away(Block& block, Thread& self) noexcept {
   void* context;
   if (block.ready.empty() && block.started < block.threads) {
     context = new_fiber(block);
@@ -217,6 +232,13 @@ __attribute__((noinline)) inline void suspend(Block& block, ThreadQueue& queue) 
   switch_stack(&self.stack_pointer, context);
 }
 
+// Suspends the calling thread until something moves it from the queue to `ready`.
+__attribute__((noinline)) inline void suspend(Block& block, ThreadQueue& queue) noexcept {
+  Thread self{nullptr, block.threadIdx, nullptr};
+  queue.push(&self);
+  switch_away(block, self);
+}
+
 // __syncthreads
 __attribute__((noinline)) inline void barrier() noexcept {
   Block& block = *current();
@@ -226,6 +248,7 @@ __attribute__((noinline)) inline void barrier() noexcept {
 inline void run_block(Block& block) noexcept {
   block.started = 0;
   block.live = block.threads;
+  block.warps = nullptr;
   block.next_x = block.next_y = block.next_z = 0;
   block.function(block, block.args);
   // Those still alive are suspended. This context is resumed when all of them have exited.
@@ -264,21 +287,22 @@ struct Grid : Job {
   std::atomic<int> result{success};
 };
 
-// Takes chunks of blocks, in ascending order, until none is left.
-inline void run_blocks(Job& job) noexcept {
-  Grid& grid = static_cast<Grid&>(job);
+// Ends the launch of which a kernel's thread is a part: the other threads of its block are left where they are, and no
+// block is begun any more. launch() returns the result.
+[[noreturn]] inline void fail_launch(int result) noexcept {
   Block& block = *current();
-  const Block outer = block;  // a kernel may launch a grid itself
-  block = Block();
-  block.function = grid.function;
-  block.args = grid.args;
-  block.blockDim = grid.blockDim;
-  block.gridDim = grid.gridDim;
-  block.threads = grid.blockDim.x * grid.blockDim.y * grid.blockDim.z;
-  if (grid.shared_bytes && !reserve_shared(block, grid.shared_bytes)) {
-    grid.result = out_of_memory;
-    grid.next_block = grid.blocks;
-  }
+  int expected = success;
+  block.grid->result.compare_exchange_strong(expected, result);
+  block.grid->next_block = block.grid->blocks;
+  void* unused;
+  switch_stack(&unused, block.escape);
+  __builtin_unreachable();
+}
+
+// Takes chunks of blocks, in ascending order, until none is left.
+inline void take_blocks(void* argument) noexcept {
+  Grid& grid = *static_cast<Grid*>(argument);
+  Block& block = *current();
   while (true) {
     std::uint64_t i = grid.next_block.fetch_add(grid.chunk, std::memory_order_relaxed);
     if (i >= grid.blocks) break;
@@ -295,7 +319,34 @@ inline void run_blocks(Job& job) noexcept {
       }
     }
   }
-  if (block.scratch) give_back(block.scratch);
+}
+
+inline void run_blocks(Job& job) noexcept {
+  Grid& grid = static_cast<Grid&>(job);
+  Block& block = *current();
+  const Block outer = block;  // a kernel may launch a grid itself
+  block = Block();
+  block.function = grid.function;
+  block.args = grid.args;
+  block.grid = &grid;
+  block.blockDim = grid.blockDim;
+  block.gridDim = grid.gridDim;
+  block.threads = grid.blockDim.x * grid.blockDim.y * grid.blockDim.z;
+  if (grid.shared_bytes && !reserve_shared(block, grid.shared_bytes)) {
+    grid.result = out_of_memory;
+    grid.next_block = grid.blocks;
+  }
+  call_with_escape(&block.escape, take_blocks, &grid);
+  if (block.scratch) {
+    if (block.live) {  // the launch failed: the stacks of the threads that were left are free again
+      block.scratch->free_stacks = nullptr;
+      for (Stack* stack = block.scratch->all_stacks; stack; stack = stack->made_before) {
+        stack->next = block.scratch->free_stacks;
+        block.scratch->free_stacks = stack;
+      }
+    }
+    give_back(block.scratch);
+  }
   block = outer;
 }
 
@@ -336,3 +387,5 @@ inline void reset_after_fork() noexcept {
 }
 
 }  // namespace ca::host
+
+#include "warp.hpp"

@@ -1,107 +1,179 @@
-// The CUDA functions that kernels call most, for the host. A module's namespace uses this one, so that none of these
-// names is seen by other C++ in the interpreter.
+// The CUDA functions that kernels call, for the host. A module's namespace uses this one, so that none of these names
+// is seen by other C++ in the interpreter.
 #pragma once
-#include <cmath>
+#include <time.h>
+
+#include <cassert>
+#include <cstdio>
+#include <cstring>
 #include <type_traits>
+
+#include "grid.hpp"
+#include "math_functions.hpp"
 
 namespace ca::cuda_functions {
 
+// ---- atomics ------------------------------------------------------------------------------------------------------
 // Blocks run on several cores at once, so these are real atomics; relaxed, as CUDA's are.
 template <class T, class F> inline T atomic_update(T* address, F next) {
-  T old;
+  static_assert(sizeof(T) <= 8, "atomics have at most 8 bytes");
+  T old, wanted;
   __atomic_load(address, &old, __ATOMIC_RELAXED);
-  T wanted = next(old);
-  while (!__atomic_compare_exchange(address, &old, &wanted, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) wanted = next(old);
+  do wanted = next(old);
+  while (!__atomic_compare_exchange(address, &old, &wanted, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
   return old;
 }
-template <class T> inline T atomicAdd(T* address, std::type_identity_t<T> value) {
-  if constexpr (std::is_integral_v<T>) return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
-  else return atomic_update(address, [=](T old) { return T(old + value); });
+// Two halves, and float2 and float4, are added as numbers one by one.
+template <class T>
+struct added_in_parts : std::bool_constant<std::is_same_v<T, float2> || std::is_same_v<T, float4>> {};
+
+template <class T> using same = std::type_identity_t<T>;
+template <class T> inline T atomicAdd(T* address, same<T> value) {
+  if constexpr (std::is_integral_v<T>) {
+    return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
+  } else if constexpr (added_in_parts<T>::value) {
+    T old;
+    old.x = atomicAdd(&address->x, value.x), old.y = atomicAdd(&address->y, value.y);
+    if constexpr (std::is_same_v<T, float4>)
+      old.z = atomicAdd(&address->z, value.z), old.w = atomicAdd(&address->w, value.w);
+    return old;
+  } else {
+    return atomic_update(address, [=](T old) { return T(old + value); });
+  }
 }
-template <class T> inline T atomicSub(T* address, std::type_identity_t<T> value) {
+template <class T> inline T atomicSub(T* address, same<T> value) {
   return __atomic_fetch_sub(address, value, __ATOMIC_RELAXED);
 }
-template <class T> inline T atomicAnd(T* address, std::type_identity_t<T> value) {
+template <class T> inline T atomicAnd(T* address, same<T> value) {
   return __atomic_fetch_and(address, value, __ATOMIC_RELAXED);
 }
-template <class T> inline T atomicOr(T* address, std::type_identity_t<T> value) {
+template <class T> inline T atomicOr(T* address, same<T> value) {
   return __atomic_fetch_or(address, value, __ATOMIC_RELAXED);
 }
-template <class T> inline T atomicXor(T* address, std::type_identity_t<T> value) {
+template <class T> inline T atomicXor(T* address, same<T> value) {
   return __atomic_fetch_xor(address, value, __ATOMIC_RELAXED);
 }
-template <class T> inline T atomicMin(T* address, std::type_identity_t<T> value) {
+template <class T> inline T atomicMin(T* address, same<T> value) {
   return atomic_update(address, [=](T old) { return value < old ? value : old; });
 }
-template <class T> inline T atomicMax(T* address, std::type_identity_t<T> value) {
+template <class T> inline T atomicMax(T* address, same<T> value) {
   return atomic_update(address, [=](T old) { return old < value ? value : old; });
 }
-template <class T> inline T atomicExch(T* address, std::type_identity_t<T> value) {
+inline unsigned atomicInc(unsigned* address, unsigned limit) {
+  return atomic_update(address, [=](unsigned old) { return old >= limit ? 0 : old + 1; });
+}
+inline unsigned atomicDec(unsigned* address, unsigned limit) {
+  return atomic_update(address, [=](unsigned old) { return old == 0 || old > limit ? limit : old - 1; });
+}
+template <class T> inline T atomicExch(T* address, same<T> value) {
   T old;
   __atomic_exchange(address, &value, &old, __ATOMIC_RELAXED);
   return old;
 }
-template <class T> inline T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
-  __atomic_compare_exchange(address, &compare, &value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+// A thread that fails again and again may wait for another one of its block, which only runs if this one lets it.
+template <class T> inline T atomicCAS(T* address, same<T> compare, same<T> value) {
+  static thread_local unsigned failures = 0;
+  if (!__atomic_compare_exchange(address, &compare, &value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
+      ++failures % 1024 == 0)
+    ::ca::host::yield_thread();
   return compare;
 }
+#define CA_SCOPES(name)                                                                                  \
+  template <class T> inline T name##_block(T* address, same<T> value) { return name(address, value); }   \
+  template <class T> inline T name##_system(T* address, same<T> value) { return name(address, value); }
+CA_SCOPES(atomicAdd) CA_SCOPES(atomicSub) CA_SCOPES(atomicAnd) CA_SCOPES(atomicOr) CA_SCOPES(atomicXor)
+CA_SCOPES(atomicMin) CA_SCOPES(atomicMax) CA_SCOPES(atomicInc) CA_SCOPES(atomicDec) CA_SCOPES(atomicExch)
+#undef CA_SCOPES
+template <class T> inline T atomicCAS_block(T* a, same<T> compare, same<T> value) {
+  return atomicCAS(a, compare, value);
+}
+template <class T> inline T atomicCAS_system(T* a, same<T> compare, same<T> value) {
+  return atomicCAS(a, compare, value);
+}
 
+// ---- memory, time, ends -------------------------------------------------------------------------------------------
 inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-template <class T> inline T __ldg(const T* address) { return *address; }
+inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-template <class A, class B> constexpr std::common_type_t<A, B> min(A a, B b) {
-  using T = std::common_type_t<A, B>;
-  return T(b) < T(a) ? T(b) : T(a);
+#define CA_LOAD(name) template <class T> inline T name(const T* address) { return *address; }
+CA_LOAD(__ldg) CA_LOAD(__ldca) CA_LOAD(__ldcg) CA_LOAD(__ldcs) CA_LOAD(__ldlu) CA_LOAD(__ldcv)
+#undef CA_LOAD
+#define CA_STORE(name) template <class T> inline void name(T* address, same<T> value) { *address = value; }
+CA_STORE(__stwb) CA_STORE(__stcg) CA_STORE(__stcs) CA_STORE(__stwt)
+#undef CA_STORE
+
+inline long long clock64() {
+#if defined(__x86_64__)
+  return static_cast<long long>(__builtin_ia32_rdtsc());
+#else
+  return ::ca::host::now_ns();
+#endif
 }
-template <class A, class B> constexpr std::common_type_t<A, B> max(A a, B b) {
-  using T = std::common_type_t<A, B>;
-  return T(a) < T(b) ? T(b) : T(a);
+using ::clock;  // C's: microseconds of this process
+using ::printf;
+inline void __nanosleep(unsigned) { ::ca::host::yield_thread(); }
+[[noreturn]] inline void __trap() { ::ca::host::fail_launch(::ca::host::launch_failed); }
+
+// ---- barriers -----------------------------------------------------------------------------------------------------
+inline int __syncthreads_count(int predicate) { return ::ca::host::barrier_vote(predicate).votes; }
+inline int __syncthreads_and(int predicate) {
+  const auto vote = ::ca::host::barrier_vote(predicate);
+  return vote.votes == vote.voters;
 }
-inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
-inline float rsqrt(float x) { return 1.0f / std::sqrt(x); }
-inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
-// The overloads for float that CUDA has at global scope, where C has double alone.
-using std::sqrt, std::cbrt, std::exp, std::exp2, std::expm1, std::log, std::log2, std::log10, std::log1p, std::pow;
-using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::atan2, std::sinh, std::cosh, std::tanh;
-using std::floor, std::ceil, std::trunc, std::rint, std::round, std::fabs, std::abs, std::fmod, std::fma, std::hypot;
-using std::isnan, std::isinf, std::isfinite;
+inline int __syncthreads_or(int predicate) { return ::ca::host::barrier_vote(predicate).votes != 0; }
 
+// ---- warps --------------------------------------------------------------------------------------------------------
+inline void __syncwarp(unsigned mask = 0xffffffff) { ::ca::host::collective(mask, ::ca::host::no_result, nullptr); }
+__attribute__((always_inline)) inline unsigned __activemask() { return ::ca::host::active_mask_at_caller(); }
+inline unsigned __ballot_sync(unsigned mask, int predicate) { return ::ca::host::ballot(mask, predicate); }
+inline int __any_sync(unsigned mask, int predicate) { return ::ca::host::ballot(mask, predicate) != 0; }
+inline int __all_sync(unsigned mask, int predicate) { return ::ca::host::ballot(mask, !predicate) == 0; }
 
-// Bits.
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
-inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
-inline int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
-inline int __clzll(long long x) { return x ? __builtin_clzll(static_cast<unsigned long long>(x)) : 64; }
-inline int __ffs(int x) { return __builtin_ffs(x); }
-inline int __ffsll(long long x) { return __builtin_ffsll(x); }
-inline unsigned __brev(unsigned x) { return __builtin_bitreverse32(x); }
-inline unsigned long long __brevll(unsigned long long x) { return __builtin_bitreverse64(x); }
+template <class T> inline constexpr bool fits_register = std::is_trivially_copyable_v<T> && sizeof(T) <= 8;
 
-// What CUDA computes faster and less exactly; here as exactly as the rest. glibc declares functions with CUDA's names
-// (__expf ...), so these are reached by macros: see cuda_names_begin.hpp.
-inline float fast_expf(float x) { return std::exp(x); }
-inline float fast_logf(float x) { return std::log(x); }
-inline float fast_sinf(float x) { return std::sin(x); }
-inline float fast_cosf(float x) { return std::cos(x); }
-inline float fast_powf(float x, float y) { return std::pow(x, y); }
-inline float __fdividef(float x, float y) { return x / y; }
-inline float __saturatef(float x) { return x < 0 ? 0 : x > 1 ? 1 : x == x ? x : 0; }
-using ::sincos, ::sincosf;  // the C library has them, too
+// A segment is `width` lanes, a power of two. A lane outside it gives one's own value.
+template <class T> inline T __shfl_sync(unsigned mask, T value, int from, int width = 32) {
+  static_assert(fits_register<T>, "shuffles exchange at most 8 bytes");
+  const int lane = ::ca::host::lane_id();
+  return ::ca::host::shuffle(mask, value, (lane & ~(width - 1)) | (from & (width - 1)));
+}
+template <class T> inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+  static_assert(fits_register<T>, "shuffles exchange at most 8 bytes");
+  const unsigned lane = ::ca::host::lane_id(), place = lane & (width - 1);
+  return ::ca::host::shuffle(mask, value, int(delta <= place ? lane - delta : lane));
+}
+template <class T> inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+  static_assert(fits_register<T>, "shuffles exchange at most 8 bytes");
+  const unsigned lane = ::ca::host::lane_id(), place = lane & (width - 1);
+  return ::ca::host::shuffle(mask, value, int(delta < width - place ? lane + delta : lane));
+}
+template <class T> inline T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32) {
+  static_assert(fits_register<T>, "shuffles exchange at most 8 bytes");
+  const int lane = ::ca::host::lane_id(), source = (lane ^ lane_mask) & 31;
+  return ::ca::host::shuffle(mask, value, source <= (lane | (width - 1)) ? source : lane);
+}
 
-// What a warp does together is declared, so that kernels for the GPU can be parsed; it cannot be called here yet.
-template <class T> T __shfl_sync(unsigned mask, T value, int lane, int width = 32);
-template <class T> T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32);
-template <class T> T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32);
-template <class T> T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32);
-unsigned __ballot_sync(unsigned mask, int predicate);
-int __any_sync(unsigned mask, int predicate);
-int __all_sync(unsigned mask, int predicate);
-unsigned __activemask();
-void __syncwarp(unsigned mask = 0xffffffff);
-int __syncthreads_count(int predicate);
-int __syncthreads_and(int predicate);
-int __syncthreads_or(int predicate);
-long long clock64();
+template <class T> inline unsigned __match_any_sync(unsigned mask, T value) { return ::ca::host::match(mask, value); }
+template <class T> inline unsigned __match_all_sync(unsigned mask, T value, int* all) {
+  const unsigned same = ::ca::host::match(mask, value);
+  *all = ::ca::host::fold(mask, same, [](unsigned a, unsigned b) { return a & b; }) == same;
+  return *all ? same : 0;
+}
+
+#define CA_REDUCE(name, type, expression)                                                        \
+  inline type name(unsigned mask, type value) {                                                  \
+    return ::ca::host::fold(mask, value, [](type a, type b) { return static_cast<type>(expression); }); \
+  }
+CA_REDUCE(__reduce_add_sync, unsigned, a + b)
+CA_REDUCE(__reduce_add_sync, int, unsigned(a) + unsigned(b))
+CA_REDUCE(__reduce_min_sync, unsigned, a < b ? a : b)
+CA_REDUCE(__reduce_min_sync, int, a < b ? a : b)
+CA_REDUCE(__reduce_max_sync, unsigned, a > b ? a : b)
+CA_REDUCE(__reduce_max_sync, int, a > b ? a : b)
+CA_REDUCE(__reduce_and_sync, unsigned, a & b)
+CA_REDUCE(__reduce_or_sync, unsigned, a | b)
+CA_REDUCE(__reduce_xor_sync, unsigned, a ^ b)
+#undef CA_REDUCE
 
 }  // namespace ca::cuda_functions
