@@ -20,15 +20,18 @@ struct KernelDescription {
   const unsigned long* sizes;
   unsigned long count;
 };
-template <class Function> struct parameter_sizes;
-template <class... A> struct parameter_sizes<void (*)(A...)> {
+// Of one kernel and not of a function type: what a refused definition instantiated can stay broken, and then it must be
+// that kernel's alone.
+template <auto F, class Function = decltype(F)> struct kernel_parameters;
+template <auto F, class... A> struct kernel_parameters<F, void (*)(A...)> {
   static constexpr unsigned long count = sizeof...(A);
   static constexpr unsigned long sizes[] = {sizeof(std::remove_cv_t<std::remove_reference_t<A>>)..., 0};
 };
-template <class... A> struct parameter_sizes<void (*)(A...) noexcept> : parameter_sizes<void (*)(A...)> {};
+template <auto F, class... A>
+struct kernel_parameters<F, void (*)(A...) noexcept> : kernel_parameters<F, void (*)(A...)> {};
 template <auto F>
 inline constexpr KernelDescription kernel_description = {
-    &thunk<F>::run_threads, parameter_sizes<decltype(F)>::sizes, parameter_sizes<decltype(F)>::count};
+    &thunk<F>::run_threads, kernel_parameters<F>::sizes, kernel_parameters<F>::count};
 
 struct RecordedLaunch {
   void* function;
