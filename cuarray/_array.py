@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cuarray import _runtime
+from cuarray._dtypes import alignment, as_storage_dtype
 from cuarray._interop import dlpack
-from cuarray._layout import Layout, view
+from cuarray._layout import Layout, typestr, view
 from cuarray._table import ELEMENTWISE
 
 # The dtypes' characters from which cppyy deduces the right C++ type; it takes "b" for char, and knows no others.
@@ -231,7 +232,7 @@ class CuArray:
         return {
             "version": 3,
             "shape": self.shape,
-            "typestr": self.dtype.str,
+            "typestr": typestr(self.dtype),
             "data": (self._pointer if self.size else 0, not self._writeable),
             "strides": None if contiguous else self.strides,
             "stream": runtime.stream or 1,  # 1: the legacy default stream
@@ -340,6 +341,8 @@ class CuArray:
 
     # ---- indexing
     def __getitem__(self, key: Any) -> CuArray:
+        if isinstance(key, str) and self._layout.struct is not None:
+            return _aligned(view_of(self, lambda ghost: ghost[key]), f"field {key!r}")
         return view_of(self, basic_index(key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -359,6 +362,19 @@ class CuArray:
     def astype(self, dtype: Any, *, casting: str = "unsafe", copy: bool = True) -> CuArray:
         """The array in another dtype; see `cuarray.astype`."""
         return F.astype(self, dtype, casting=casting, copy=copy)
+
+    def view(self, dtype: Any) -> CuArray:
+        """The same bytes as elements of another dtype, as a view, by NumPy's rules.
+
+        Where the sizes of the elements differ, the last axis must be contiguous and gets another extent. ValueError
+        if an element would not be aligned.
+
+        >>> import cuarray as ca
+        >>> ca.array([1.0, 2.0], "float32").view("int32")
+        array([1065353216, 1073741824], dtype=int32)
+        """
+        wanted = as_storage_dtype(dtype)
+        return _aligned(view_of(self, lambda ghost: ghost.view(wanted)), f"a view as {wanted}")
 
     def copy(self, order: str = "C") -> CuArray:
         """A C-contiguous copy, or with order="K" one with the axes as they are in memory; see `cuarray.copy`."""
@@ -492,6 +508,17 @@ def view_of(array: CuArray, operation: Callable[[np.ndarray], np.ndarray]) -> Cu
     return new(array._memory, array._pointer + offset, result, base, array._writeable)
 
 
+def _aligned(array: CuArray, what: str) -> CuArray:
+    # Kernels read whole elements, which the GPU can do at multiples of their alignment only.
+    step = alignment(array.dtype)
+    if array.size and any(value % step for value in (array._pointer, *array.strides)):
+        raise ValueError(
+            f"{what}: elements of {array.dtype} must be at multiples of {step} bytes; the first is at {array._pointer} "
+            f"(strides {array.strides}). A structured dtype with align=True has its fields where they must be"
+        )
+    return array
+
+
 def basic_index(key: Any) -> Callable[[np.ndarray], np.ndarray]:
     """The view function x -> x[key] of a key made of integers, slices, None and Ellipsis."""
     keys = key if isinstance(key, tuple) else (key,)
@@ -537,7 +564,7 @@ class _HostMemory:
         self.__array_interface__ = {
             "version": 3,
             "data": (array._pointer, not array._writeable),
-            "typestr": array.dtype.str,
+            "typestr": typestr(array.dtype),
             "shape": array.shape,
             "strides": array.strides,
         }
@@ -552,7 +579,7 @@ def host_view(array: CuArray) -> np.ndarray:
         array = F.copy(array)
     runtime.prefetch(array._pointer + array._layout.low, array._layout.high - array._layout.low, True)
     runtime.synchronize()
-    return np.asarray(_HostMemory(array))
+    return np.asarray(_HostMemory(array)).view(array.dtype)
 
 
 def _bind_operators() -> None:

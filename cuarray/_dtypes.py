@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 # dtype -> the C++ type that stores it, spelled the same for NVRTC and Cling (LP64: long has 64 bits).
@@ -33,6 +34,14 @@ CPP_NAMES: dict[np.dtype, str] = {
 DTYPES: tuple[np.dtype, ...] = tuple(CPP_NAMES)
 
 _CANONICAL = {dtype: dtype for dtype in DTYPES}
+
+# Arrays of these, and of structs, are stored, copied, viewed and given to kernels, but not computed with.
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+_STORAGE_NAMES = {**CPP_NAMES, BFLOAT16: "ca::bfloat16"}
+_STORAGE_CANONICAL = {dtype: dtype for dtype in _STORAGE_NAMES}
+
+# Where a structured dtype that came from C++ keeps the name of its class: in the dtype's metadata, under this key.
+STRUCT_NAME_KEY = "cuarray_cpp_name"
 
 # Python's scalars are weak (NEP 50): they take the dtype of the arrays that they meet.
 Weak = type[int] | type[float] | type[complex]
@@ -58,8 +67,114 @@ def as_dtype(dtype: Any, argument: str = "dtype") -> np.dtype:
         native = result.newbyteorder("=")
         if native in _CANONICAL:
             return _CANONICAL[native]
+        if is_struct(result) or native == BFLOAT16:
+            raise TypeError(
+                f"{argument}: arrays of dtype {result} can be stored, copied, viewed and given to kernels, "
+                "but cuarray does not compute with them"
+            ) from None
         supported = ", ".join(str(d) for d in DTYPES)
         raise TypeError(f"{argument}: cuarray has no dtype {result}; it has {supported}") from None
+
+
+# ---- dtypes that are stored only: bfloat16 and structs
+
+
+def is_struct(dtype: np.dtype) -> bool:
+    """Whether it is a structured dtype."""
+    return dtype.names is not None
+
+
+def struct_name(dtype: np.dtype) -> str:
+    """The C++ class that a structured dtype came from, or ""."""
+    return dtype.metadata.get(STRUCT_NAME_KEY, "") if dtype.metadata else ""
+
+
+def is_same(first: np.dtype, second: np.dtype) -> bool:
+    """Whether two dtypes of arrays are equal and came from one C++ class, if they came from any."""
+    return first is second or (first == second and not is_struct(first))
+
+
+def as_storage_dtype(dtype: Any, argument: str = "dtype") -> np.dtype:
+    """The dtype that `dtype` names, of those that an array can have; TypeError naming `argument` for any other.
+
+    Equal dtypes give the same object, but structured ones that came from different C++ classes stay apart: NumPy's
+    equality does not look at the name of the class.
+    """
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        return as_dtype(dtype, argument)  # raises
+    if is_struct(result):
+        return _canonical_struct(result, argument)
+    found = _STORAGE_CANONICAL.get(result) or _STORAGE_CANONICAL.get(result.newbyteorder("="))
+    return as_dtype(result, argument) if found is None else found
+
+
+_structs: dict[Any, np.dtype] = {}
+
+
+def _canonical_struct(dtype: np.dtype, argument: str) -> np.dtype:
+    key = (dtype, dtype.type, _names(dtype))
+    found = _structs.get(key)
+    if found is None:
+        native = dtype.newbyteorder("=")
+        if native != dtype:
+            found = _canonical_struct(native, argument)
+        else:
+            _check_fields(dtype, argument, "")
+            if not dtype.itemsize:
+                raise TypeError(f"{argument}: a structured dtype needs a field; {dtype} has none")
+            found = dtype
+        _structs[key] = found
+    return found
+
+
+def _names(dtype: np.dtype) -> Any:
+    # The classes that a dtype and its fields came from.
+    if dtype.subdtype is not None:
+        return _names(dtype.subdtype[0])
+    if dtype.names is None:
+        return ""
+    assert dtype.fields is not None
+    return struct_name(dtype), tuple(_names(dtype.fields[name][0]) for name in dtype.names)
+
+
+def _check_fields(dtype: np.dtype, argument: str, path: str) -> None:
+    assert dtype.fields is not None and dtype.names is not None
+    for name in dtype.names:
+        own = dtype.fields[name][0].base
+        where = f"{path}.{name}" if path else name
+        if is_struct(own):
+            _check_fields(own, argument, where)
+        elif own not in _STORAGE_CANONICAL:
+            supported = ", ".join(str(d) for d in _STORAGE_CANONICAL)
+            raise TypeError(
+                f"{argument}: field {where!r} has dtype {own}; a field may have {supported}, or be a struct"
+            )
+
+
+def alignment(dtype: np.dtype) -> int:
+    """What the address of an element must be a multiple of; 1 for a struct whose fields are packed."""
+    if not is_struct(dtype):
+        return dtype.itemsize
+    largest = 1
+    assert dtype.fields is not None
+    for own, offset, *_ in dtype.fields.values():
+        field = alignment(own.base) if is_struct(own.base) else own.base.alignment
+        if offset % field:
+            return 1
+        largest = max(largest, field)
+    return 1 if dtype.itemsize % largest else largest
+
+
+@functools.cache
+def storage_name(dtype: np.dtype) -> str:
+    """The C++ type that stores an element in the library's own kernels: for a struct, its bytes as words."""
+    if is_struct(dtype):
+        word = min(alignment(dtype), 8)
+        unsigned = CPP_NAMES[np.dtype(f"u{word}")]
+        return f"ca::Opaque<{unsigned}, {dtype.itemsize // word}>"
+    return _STORAGE_NAMES[dtype]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -67,6 +182,9 @@ def resolve(ufunc: np.ufunc, operands: tuple[OperandType, ...], dtype: np.dtype 
     """NumPy's loop for `ufunc` on operands of these dtypes; TypeError, in NumPy's words, where it has none."""
     if not any(isinstance(operand, np.dtype) for operand in operands):
         operands = tuple(np.dtype(operand) for operand in operands)  # nothing to be weak against
+    for operand in operands:
+        if isinstance(operand, np.dtype):
+            as_dtype(operand, ufunc.__name__)
     wanted = {} if dtype is None else {"signature": (None,) * ufunc.nin + (dtype,) * ufunc.nout}
     resolved = ufunc.resolve_dtypes((*operands, *(None,) * ufunc.nout), **wanted)  # type: ignore[arg-type]
     return Loop(
@@ -77,12 +195,14 @@ def resolve(ufunc: np.ufunc, operands: tuple[OperandType, ...], dtype: np.dtype 
 
 def result_type(*operands: OperandType) -> np.dtype:
     """The dtype that operands of these dtypes promote to, Python scalar types being weak."""
-    values = [operand if isinstance(operand, np.dtype) else operand() for operand in operands]
+    values = [as_dtype(operand, "operand") if isinstance(operand, np.dtype) else operand() for operand in operands]
     return as_dtype(np.result_type(*values))
 
 
 def check_castable(source: np.dtype, target: np.dtype, casting: str, what: str) -> None:
-    """TypeError unless NumPy allows the cast."""
+    """TypeError unless NumPy allows the cast; structs are not cast at all."""
+    if (is_struct(source) or is_struct(target)) and source != target:
+        raise TypeError(f"{what}: cannot cast from {source} to {target}: structs are copied as they are")
     if not np.can_cast(source, target, casting):  # type: ignore[arg-type]
         raise TypeError(f"{what}: cannot cast from {source} to {target} with casting={casting!r}")
 
@@ -95,7 +215,7 @@ def operand_type(scalar: Any) -> OperandType | None:
     if kind is int or kind is float or kind is complex:
         return kind
     if isinstance(scalar, np.generic):
-        return as_dtype(scalar.dtype, "operand")
+        return as_storage_dtype(scalar.dtype, "operand")
     for base in (bool, int, float, complex):  # subclasses: IntEnum, ...
         if isinstance(scalar, base):
             return operand_type(base(scalar))  # type: ignore[arg-type]

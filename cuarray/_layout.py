@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cuarray._dtypes import as_storage_dtype, struct_name
+
 
 class Layout:
     """Where the elements of an array stand, relative to its first: made by `layout` only."""
@@ -26,12 +28,14 @@ class Layout:
         "shape",
         "size",
         "strides",
+        "struct",
     )
 
     def __init__(self, dtype: np.dtype, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         self.dtype = dtype
         self.shape = shape
         self.strides = strides
+        self.struct = None if dtype.names is None else struct_name(dtype)  # the C++ class of the elements, or ""
         self.ndim = len(shape)
         self.size = math.prod(shape)
         self.nbytes = self.size * dtype.itemsize
@@ -58,10 +62,15 @@ class _Ghost:
         self.__array_interface__ = {
             "version": 3,
             "data": (_GHOST_ADDRESS, True),
-            "typestr": source.dtype.str,
+            "typestr": typestr(source.dtype),
             "shape": source.shape,
             "strides": source.strides,
         }
+
+
+def typestr(dtype: np.dtype) -> str:
+    """How an array interface spells a dtype; as bytes without meaning where it has no spelling for it."""
+    return f"|V{dtype.itemsize}" if dtype.kind == "V" else dtype.str
 
 
 def view(source: Layout, operation: Callable[[np.ndarray], np.ndarray]) -> tuple[int, Layout]:
@@ -71,20 +80,31 @@ def view(source: Layout, operation: Callable[[np.ndarray], np.ndarray]) -> tuple
     arguments its exceptions. `operation` must not read elements.
     """
     if source.ghost is None:
-        source.ghost = np.asarray(_Ghost(source))
+        source.ghost = np.asarray(_Ghost(source)).view(source.dtype)
     result = operation(source.ghost)
-    offset = result.__array_interface__["data"][0] - _GHOST_ADDRESS if result.size else 0
-    dtype = source.dtype if result.dtype == source.dtype else result.dtype
+    offset = _address(result) - _GHOST_ADDRESS if result.size else 0
+    dtype = result.dtype
+    if dtype.kind != "V" and dtype == source.dtype:
+        dtype = source.dtype
     return offset, layout(dtype, result.shape, result.strides)
 
 
-_interned: dict[tuple[np.dtype, tuple[int, ...], tuple[int, ...] | None], Layout] = {}
+def _address(array: np.ndarray) -> int:
+    # The interface is faster to ask for, but describes the fields of structs, which takes long and can fail.
+    return array.ctypes.data if array.dtype.kind == "V" else array.__array_interface__["data"][0]
+
+
+_interned: dict[tuple[np.dtype | int, tuple[int, ...], tuple[int, ...] | None], Layout] = {}
 _INTERNED_LIMIT = 1 << 16  # programs that never repeat a shape must not grow without end
 
 
 def layout(dtype: np.dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Layout:
     """The layout of this dtype and shape; C-contiguous where no strides (in bytes) are given."""
-    key = (dtype, shape, strides)
+    key: tuple[np.dtype | int, tuple[int, ...], tuple[int, ...] | None] = (dtype, shape, strides)
+    if dtype.kind == "V":
+        # Structured dtypes of different C++ classes may be equal: they are told apart by identity.
+        dtype = as_storage_dtype(dtype)
+        key = (id(dtype), shape, strides)
     found = _interned.get(key)
     if found is None:
         if len(_interned) >= _INTERNED_LIMIT:

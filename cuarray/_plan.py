@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cuarray import _tuning
-from cuarray._dtypes import CPP_NAMES
+from cuarray._dtypes import CPP_NAMES, storage_name
 from cuarray._layout import Layout, broadcast_strides
 from cuarray._tuning import Target
 
@@ -97,12 +97,12 @@ def elementwise(
     types = []
     for layout, loop in operands:
         if layout is None:
-            types.append(f"ca::Scalar<{CPP_NAMES[loop]}>")
+            types.append(f"ca::Scalar<{storage_name(loop)}>")
             strides.append((0,) * out.ndim)
         else:
-            types.append(f"ca::Array<{CPP_NAMES[layout.dtype]}, {CPP_NAMES[loop]}>")
+            types.append(f"ca::Array<{storage_name(layout.dtype)}, {storage_name(loop)}>")
             strides.append(broadcast_strides(layout, out.shape))
-    types.insert(0, f"ca::Array<{CPP_NAMES[out.dtype]}, {CPP_NAMES[loop_out]}>")
+    types.insert(0, f"ca::Array<{storage_name(out.dtype)}, {storage_name(loop_out)}>")
     if position:
         assert out.c_contiguous, "the item's number is its place in C order"
         types.insert(1, "ca::Position")

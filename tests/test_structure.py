@@ -37,7 +37,7 @@ def test_only_the_runtime_knows_the_backend(path: Path) -> None:
         r"\bcuda\.(bindings|core)\b",
         r"^\s*(from|import) cuda\b",
         r"\b(CudaRuntime|HostRuntime)\b",
-        r"_runtime(\.| import )(cuda|host|nvrtc|cling)\b",
+        r"_runtime(\.| import )(cuda|host|nvrtc)\b",
         r"environ",
     ):
         found = re.search(pattern, text, re.MULTILINE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
-from cuarray._dtypes import Loop, OperandType, check_castable, operand_type, pack_scalar
+from cuarray._dtypes import Loop, OperandType, check_castable, is_struct, operand_type, pack_scalar
 from cuarray._launch import Prepared
 from cuarray._layout import Layout, broadcast_shapes, like_layout
 
@@ -235,7 +235,9 @@ def assign(out: CuArray, value: Any, what: str) -> None:
     if not out._writeable:
         raise ValueError(f"{what}: destination is read-only")
     if type(value) is not CuArray:
-        if operand_type(value) is None:
+        if is_struct(out.dtype):
+            value = as_operand(np.asarray(value, out.dtype))  # a tuple is a struct; too large to travel in the record
+        elif operand_type(value) is None:
             value = as_operand(value)
         else:
             # NumPy converts the scalar, with its own errors: 300 into uint8 overflows, 1j into float is refused.

@@ -77,7 +77,7 @@ def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=4096)
 def _prepare(name: str, source: Layout, axes: tuple[int, ...], dtype: np.dtype | None) -> _Call:
     row = REDUCTIONS[name]
-    loop, result = _loop_dtypes(name, source.dtype, dtype)
+    loop, result = _loop_dtypes(name, as_dtype(source.dtype, name), dtype)
     shape = tuple(extent for axis, extent in enumerate(source.shape) if axis not in axes)
     kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(source.shape))
     out = layout(result, shape)

@@ -10,7 +10,7 @@ import numpy as np
 
 from cuarray import _runtime
 from cuarray._array import CuArray, allocate, new, view_of
-from cuarray._dtypes import Loop, OperandType, as_dtype, check_castable, operand_type
+from cuarray._dtypes import Loop, OperandType, as_dtype, as_storage_dtype, check_castable, is_same, operand_type
 from cuarray._functions._operation import Operation, copy_into, copy_operation, partly_overlap
 from cuarray._interop import dlpack
 from cuarray._layout import layout, like_layout
@@ -57,13 +57,13 @@ def array(obj: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int =
            [3., 4.]], dtype=float32)
     """
     _check_device(device)
-    wanted = None if dtype is None else as_dtype(dtype)
+    wanted = None if dtype is None else as_storage_dtype(dtype)
     result = _without_copy(obj)
     if result is None:
         if copy is False:
             raise ValueError("copy=False: the values must be copied to the device to make an array of them")
         result = _from_host(obj, wanted)
-    elif wanted is not None and result.dtype != wanted:
+    elif wanted is not None and not is_same(result.dtype, wanted):
         if copy is False:
             raise ValueError(f"copy=False: {result.dtype} cannot be made {wanted} without a copy")
         result = astype(result, wanted)
@@ -122,7 +122,8 @@ def _from_host(obj: Any, dtype: np.dtype | None) -> CuArray:
         raise type(error)(f"cannot make an array of this {type(obj).__name__}: {error}") from None
     if dtype is not None and source.dtype != dtype:
         source = source.astype(dtype)
-    native = as_dtype(source.dtype, f"an array made of this {type(obj).__name__}")
+    what = f"an array made of this {type(obj).__name__}"
+    native = as_storage_dtype(source.dtype, what) if dtype is None else dtype
     source = np.asarray(source, dtype=native, order="C")
     result = allocate(layout(native, source.shape))
     if source.size:
@@ -134,7 +135,8 @@ def _arrays_to_numpy(values: Any) -> Any:
     if type(values) is CuArray:
         return np.asarray(values)
     if isinstance(values, list | tuple):
-        return [_arrays_to_numpy(value) for value in values]
+        converted = [_arrays_to_numpy(value) for value in values]
+        return tuple(converted) if isinstance(values, tuple) else converted  # a tuple may stand for a struct
     return values
 
 
@@ -169,7 +171,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> C
     except TypeError:  # an older producer, which knows no max_version
         capsule = x.__dlpack__(**options)
     imported = dlpack.import_capsule(capsule)
-    array_layout = layout(as_dtype(imported.dtype, "x"), imported.shape, imported.strides_bytes)
+    array_layout = layout(as_storage_dtype(imported.dtype, "x"), imported.shape, imported.strides_bytes)
     memory = _runtime.ForeignMemory(
         imported.pointer, array_layout.nbytes, imported.owner, kind != dlpack.DeviceType.CUDA
     )
@@ -205,9 +207,9 @@ def astype(x: Any, dtype: Any, /, *, casting: str = "unsafe", copy: bool = True,
     """
     _check_device(device)
     x = asarray(x)
-    wanted = as_dtype(dtype)
+    wanted = as_storage_dtype(dtype)
     check_castable(x.dtype, wanted, casting, "astype")
-    if x.dtype == wanted and not copy:
+    if is_same(x.dtype, wanted) and not copy:
         return x
     result = allocate(like_layout(wanted, x.shape, [x._layout]))
     copy_operation(x, out=result, casting="unsafe")
@@ -249,7 +251,7 @@ def empty(shape: Any, dtype: Any = np.float64, *, device: Any = None) -> CuArray
     (2, 3)
     """
     _check_device(device)
-    return allocate(layout(as_dtype(dtype), as_shape(shape)))
+    return allocate(layout(as_storage_dtype(dtype), as_shape(shape)))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> CuArray:
@@ -295,7 +297,7 @@ def ones(shape: Any, dtype: Any = np.float64, *, device: Any = None) -> CuArray:
 def _like(x: Any, dtype: Any, shape: Any, device: Any) -> CuArray:
     _check_device(device)
     x = asarray(x)
-    own = x.dtype if dtype is None else as_dtype(dtype)
+    own = x.dtype if dtype is None else as_storage_dtype(dtype)
     if shape is not None:
         return allocate(layout(own, as_shape(shape)))
     return allocate(like_layout(own, x.shape, [x._layout]))

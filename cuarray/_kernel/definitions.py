@@ -31,7 +31,7 @@ from cuarray._runtime.options import host_macros
 _INCLUDE_OR_BRANCH = re.compile(r"^[ \t]*#[ \t]*(?P<directive>include|else|elif|endif)\b[^\n]*", re.MULTILINE)
 _QUOTED_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(?P<name>[^"\n]+)"[^\n]*', re.MULTILINE)
 _PRAGMA_ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once\b[^\n]*", re.MULTILINE)
-_PRELUDE = '#include "complex.cuh"\n'
+_PRELUDE = '#include "complex.cuh"\n#include "view.cuh"\n'
 _HOST_PRELUDE = f'#include "host/reflect.hpp"\n{_PRELUDE}'
 NAMESPACE = re.compile(r"cuarray_module_[0-9a-f]{16}::")
 

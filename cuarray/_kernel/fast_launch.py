@@ -133,16 +133,19 @@ def make_launcher(
     return native.new_launcher(calls, slow, words)
 
 
-def register(calls: Callable[[Any], Any], values: Sequence[Any], instance: Instance) -> None:
+def register(
+    calls: Callable[[Any], Any], values: Sequence[Any], instance: Instance, ranked: Sequence[bool] = ()
+) -> None:
     """Remember that arguments like `values`, which were just launched with, mean this instance.
 
     Arguments like them: arrays of the same dtypes, as writeable; Python and NumPy scalars of the same types; None.
-    Nothing is remembered if there is another kind of argument. A kernel remembers up to 64 patterns.
+    ranked: where the number of dimensions of an array matters; nothing is remembered then, nor if there is another kind
+    of argument. A kernel remembers up to 64 patterns.
     """
     native = functions()
     if native is None:
         return
-    if instance.defaults:
+    if instance.defaults or any(r and type(value) is CuArray for r, value in zip(ranked, values, strict=False)):
         return
     words: list[int] = []
     keep: list[Any] = [instance.record, instance.name]

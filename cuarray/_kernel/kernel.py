@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import operator
-import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cuarray import _runtime
-from cuarray._kernel import arguments, fast_launch
+from cuarray._kernel import arguments, fast_launch, structs
 from cuarray._kernel.arguments import Argument
 from cuarray._kernel.declarations import Declaration
 from cuarray._kernel.instance import Instance
@@ -22,10 +21,6 @@ from cuarray._runtime import KernelAttributes, Occupancy
 if TYPE_CHECKING:
     from cuarray._kernel.module import InstanceName, Module
 
-# What the compiler notes of each overload that it did not take.
-_CANDIDATE_NOTES = re.compile(r"note: candidate (?:template ignored: |function (?:template )?not viable: )(.*)")
-_ERRORS = re.compile(r"error: (.*)")
-_WEAK = "::ca::host::Weak"
 _FORALL_THREADS = 256
 
 
@@ -57,6 +52,9 @@ class Kernel:
         self._variants: dict[Any, Kernel] = {}
         self._lock = threading.RLock()
         self._calls: Callable[[Any], Any] = self._first_subscript
+        # Where an array's number of dimensions matters: at parameters that may be views. The last covers a pack.
+        wide = max((len(d.parameters) for d in declarations), default=0)
+        self._ranked = tuple(not all(map(arguments.is_pointer, self.declared(k))) for k in range(wide))
         self.__name__ = self.__qualname__ = declarations[0].name
         self.__doc__ = "\n".join(f"{d}\n\n{d.doc}".rstrip() for d in declarations)
         self.__cuda_grid_dim__: Any = None
@@ -204,7 +202,7 @@ class Kernel:
         types = [p.type for p in self._declarations[0].parameters]
         found = self._module.deduce(self._declarations, (), frozenset(), types)
         assert found is not None
-        return self._make(*found, len(types))
+        return self._make(*found, None)
 
     @property
     def attributes(self) -> KernelAttributes:
@@ -231,6 +229,21 @@ class Kernel:
                 return declaration.parameters[position].name
         return str(position + 1)
 
+    def declared(self, position: int) -> list[str]:
+        """The types that the overloads declare the parameter at a position with."""
+        found = []
+        for declaration in self._declarations:
+            parameters = declaration.parameters
+            if position < len(parameters):
+                found.append(parameters[position].type)
+            elif parameters and parameters[-1].pack:
+                found.append(parameters[-1].type)
+        return found
+
+    def is_ranked(self, position: int) -> bool:
+        """Whether the number of dimensions of an array at this position matters."""
+        return self._ranked[min(position, len(self._ranked) - 1)] if self._ranked else False
+
     def check_count(self, count: int) -> None:
         """TypeError unless some overload takes this many arguments."""
         if not any(d.takes(count) for d in self._declarations):
@@ -243,7 +256,9 @@ class Kernel:
     def _argue(self, values: tuple[Any, ...]) -> tuple[Instance, list[Any]]:
         passed, kinds = [], []
         for position, value in enumerate(values):
-            argument, kind = arguments.as_argument(value, self.__name__, self.parameter_name(position))
+            argument, kind = arguments.as_argument(
+                value, self.__name__, self.parameter_name(position), self.is_ranked(position)
+            )
             passed.append(argument)
             kinds.append(kind)
         return self.instance(tuple(kinds)), passed
@@ -252,7 +267,7 @@ class Kernel:
         """Launch with these arguments, whatever they are."""
         instance, passed = self._argue(values)
         instance.launch(launch, passed)
-        fast_launch.register(self._calls, values, instance)
+        fast_launch.register(self._calls, values, instance, self._ranked)
 
     def instance(self, kinds: tuple[Any, ...]) -> Instance:
         """The instance that a call with arguments of these kinds means; compiled if it was not yet."""
@@ -261,7 +276,9 @@ class Kernel:
             with self._lock:
                 found = self._by_kinds.get(kinds)
                 if found is None:
-                    found = self._resolve([arguments.describe_kind(kind) for kind in kinds])
+                    found = self._resolve(
+                        [arguments.describe_kind(kind, self.declared(k)) for k, kind in enumerate(kinds)]
+                    )
                     self._by_kinds[kinds] = found
         return found
 
@@ -270,32 +287,42 @@ class Kernel:
         if len(self._declarations) == 1:
             self._check_shape(given)
         weak = frozenset(position for position, argument in enumerate(given) if argument.weak)
-        types = [argument.cpp for argument in given]
+        nameless = frozenset(position for position in weak if not given[position].spellings)
+        # Structs whose class is known: only if that does not fit, another class of the same layout.
+        named = frozenset(k for k, argument in enumerate(given) if argument.dtype is not None and argument.spellings)
         # Python scalars first follow the arrays; where nothing else says what they are, they are long and double.
-        for mask in dict.fromkeys((weak, frozenset())):
-            asked = [_WEAK if position in mask else cpp for position, cpp in enumerate(types)]
-            for spelled in dict.fromkeys((tuple(asked), tuple(map(_long_long, asked)))):
+        for mask in dict.fromkeys((weak - named, weak, nameless)):
+            for spelled in arguments.combinations(given, mask):
                 found = self._module.deduce(self._declarations, self._template_arguments, mask, spelled)
                 if found is not None:
-                    return self._make(*found, len(given))
-        said = self._module.explain(
-            self._declarations, self._template_arguments, weak, [_WEAK if a.weak else a.cpp for a in given]
+                    return self._make(*found, given)
+        said = structs.readable(
+            self._module.explain(
+                self._declarations, self._template_arguments, weak, [a.weak or a.spellings[0] for a in given]
+            )
         )
-        reasons = _CANDIDATE_NOTES.findall(said) or _ERRORS.findall(said)[:1]
         raise TypeError(
-            f"{self.__name__}: no instance takes arguments of types ({', '.join(types)}). "
-            f"It is declared as {self._signatures()}. The compiler says: {'; '.join(dict.fromkeys(reasons))}"
+            f"{self.__name__}: no instance takes arguments of types ({', '.join(a.cpp for a in given)}). "
+            f"It is declared as {self._signatures()}. The compiler says: {'; '.join(arguments.reasons(said))}"
         )
 
-    def _make(self, name: InstanceName, words: list[str], count: int) -> Instance:
+    def _make(self, name: InstanceName, words: list[str], given: list[Argument] | None) -> Instance:
+        """The instance of this name; given: the arguments of the call, None for one with arguments as declared."""
         module, overloaded = self._module, len(self._declarations) > 1
-        names = (self.parameter_name(position) for position in range(len(words)))
-        parameters = tuple(arguments.make_parameter(self.__name__, n, w) for n, w in zip(names, words, strict=True))
+        parameters = tuple(
+            arguments.make_parameter(
+                self.__name__, self.parameter_name(k), word, given[k] if given and k < len(given) else None
+            )
+            for k, word in enumerate(words)
+        )
         defaults: list[bytes] = []
-        if count < len(parameters):
+        if given is not None and len(given) < len(parameters):
             declaration = next(d for d in self._declarations if len(d.parameters) == len(parameters))
-            for position in range(count, len(parameters)):
+            for position in range(len(given), len(parameters)):
                 defaults.append(module.default_bytes(declaration, position, name, parameters[position].size))
+        # The GPU's compiler must lay these classes out as the CPU's does.
+        classes = dict.fromkeys(p.cpp_name for p in parameters if p.cpp_name)
+        name = name._replace(text=name.text + "".join(map(structs.layout_asserts, classes)))
         return Instance(
             name.short,
             module.load(name, overloaded),
@@ -319,11 +346,7 @@ class Kernel:
                     f"{self.__name__}: argument {parameter.name} must be a scalar ({parameter.type}), "
                     f"not an array ({argument.cpp})"
                 )
-
-
-def _long_long(cpp: str) -> str:
-    # int64 is long here; a kernel may as well have written long long, which is another type of the same size.
-    return re.sub(r"long\*$", "long long*", cpp)
+            arguments.check_view(f"{self.__name__}: argument {parameter.name}", parameter.type, argument)
 
 
 class Launcher:

@@ -16,6 +16,7 @@ from cuarray._kernel import definitions
 from cuarray._kernel.declarations import Declaration
 from cuarray._kernel.deducers import deducer, deducer_name, default_name, explainer
 from cuarray._kernel.kernel import Kernel
+from cuarray._kernel.structs import struct_type
 from cuarray._kernel.variables import Variable, make_variable
 from cuarray._runtime import Function, Source, cling
 
@@ -117,7 +118,9 @@ class Module:
         return f"<module {self.name}: {'; '.join(parts) or 'no kernels'}>"
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._kernels, *(variable.name for variable in self.contents.variables)})
+        variables = (variable.name for variable in self.contents.variables)
+        types = (path.rsplit("::", 1)[-1] for path in self.contents.types)
+        return sorted({*super().__dir__(), *self._kernels, *variables, *types})
 
     def __iter__(self) -> Iterator[Kernel]:
         return iter(self._kernels.values())
@@ -132,6 +135,9 @@ class Module:
                     if name not in self._variables:
                         self._variables[name] = make_variable(self.name, self.namespace, declared, self._source)
                     return self._variables[name]
+            for path in self.contents.types:
+                if path.rsplit("::", 1)[-1] == name:
+                    return struct_type(f"{self.namespace}::{path}")
         raise AttributeError(f"module {self.__dict__.get('name')!r} has no kernel {name!r}; it has {list(kernels)}")
 
     def deduce(

@@ -294,16 +294,17 @@ def _check_number(kernel: Kernel, typ: Any, parameter: Parameter) -> None:
     kind = parameter.word[0]
     if kind == "P":
         return
+    if kind in "SVR" or parameter.word in ("f2", "bfloat16"):
+        raise TypingError(
+            f"{kernel.__name__}: argument {parameter.name} cannot be passed from njit yet "
+            "(a struct, view, span or 16-bit float)"
+        )
     if isinstance(typ, CuArrayType | types.Array):
         raise TypingError(f"{kernel.__name__}: argument {parameter.name} must be a scalar, not {typ}")
     if (kind in "iu" and not isinstance(typ, types.Integer | types.Boolean)) or (
         kind == "f" and isinstance(typ, types.Complex)
     ):
         raise TypingError(f"{kernel.__name__}: argument {parameter.name} must be {parameter.word}, not {typ}")
-    if kind == "S" or parameter.word == "f2":
-        raise TypingError(
-            f"{kernel.__name__}: argument {parameter.name} cannot be passed from njit yet (a struct or float16)"
-        )
 
 
 def _instance(kernel: Kernel, args: Any) -> Instance:

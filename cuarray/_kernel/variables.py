@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cuarray import _runtime
-from cuarray._kernel.arguments import word_dtype
+from cuarray._kernel import structs
 from cuarray._kernel.declarations import Variable as Declared
 from cuarray._runtime import Source, cling
 
@@ -103,7 +103,8 @@ def make_variable(module: str, namespace: str, declared: Declared, source: Sourc
     described = cling.evaluate(f"::ca::host::reflect_variable<decltype({path})>()", f"variable {declared.name}")
     extents, word = ctypes.string_at(described).decode().split("|")
     shape = tuple(int(extent) for extent in extents.split(",") if extent)
-    dtype = word_dtype(word)
+    cpp_name = structs.class_of_word(word)
+    dtype = structs.struct_dtype(cpp_name) if cpp_name and word[0] == "S" else structs.NUMBER_WORDS.get(word)
     if dtype is None:
         raise TypeError(f"variable {declared.name} of {module} is of a type that NumPy has no dtype for ({word})")
     return Variable(module, declared.name, declared.constant, dtype, shape, source, f"&{path}")

@@ -57,7 +57,7 @@ template <class T> using real_t = typename real_part<T>::type;
 template <class To, class From> __device__ inline To convert(From x) {
   if constexpr (is_same_v<To, From>) {
     return x;
-  } else if constexpr (is_same_v<From, float16>) {
+  } else if constexpr (is_same_v<From, float16> || is_same_v<From, bfloat16>) {
     return convert<To>(float(x));
   } else if constexpr (is_bool<To>) {
     return x != From(0);
@@ -69,6 +69,8 @@ template <class To, class From> __device__ inline To convert(From x) {
   } else if constexpr (is_same_v<To, float16>) {
     if constexpr (is_same_v<From, double>) return float16(x);
     else return float16(float(x));
+  } else if constexpr (is_same_v<To, bfloat16>) {
+    return bfloat16(float(x));
   } else if constexpr (is_floating<From> && is_integer<To>) {
     // Negative to unsigned, and what only a wider integer holds, wraps around: what x86 does for NumPy's C casts.
     if constexpr (sizeof(To) < 4) return To(int(x));

@@ -141,9 +141,26 @@ struct float16 {
   }
 };
 
+// ---- bfloat16: the upper half of a float -------------------------------------------------------------------------
+struct bfloat16 {
+  unsigned short bits;
+  bfloat16() = default;
+  __device__ bfloat16(float x) {  // to nearest, ties to even
+    unsigned int word = bit_cast<unsigned int>(x);
+    if (x != x) word = (word & 0x80000000u) | 0x7fc00000u;
+    else word += 0x7fffu + ((word >> 16) & 1u);
+    bits = static_cast<unsigned short>(word >> 16);
+  }
+  __device__ operator float() const { return bit_cast<float>(static_cast<unsigned int>(bits) << 16); }
+};
+
+// The bytes of a struct, which are only ever copied.
+template <class Word, int Count> struct Opaque { Word word[Count]; };
+
 // The type in which a functor sees a value of type T.
 template <class T> struct compute { using type = T; };
 template <> struct compute<float16> { using type = float; };
+template <> struct compute<bfloat16> { using type = float; };
 template <class T> using compute_t = typename compute<T>::type;
 
 // ---- dividing work ----------------------------------------------------------------------------------------------
