@@ -352,3 +352,24 @@ def test_definitions_are_recorded() -> None:
     assert cppyy.cppdef(second) is True
     assert cppyy_ext.definitions() == [*before, first, second]
     assert cppyy.gbl.cuarray_recorded_too() == 3
+
+
+def test_views_and_spans_of_the_library() -> None:
+    cppyy.cppdef("""
+    double ca_test_trace(ca::view<const double, 2> x) {
+      double sum = 0;
+      for (long i = 0; i < x.extent(0); ++i) sum += x(i, i);
+      return sum;
+    }
+    void ca_test_fill(ca::span<int> x, int value) { for (int& element : x) element = value; }
+    """)
+    x = ca.asarray(np.arange(24.0).reshape(4, 6))
+    assert cppyy.gbl.ca_test_trace(x[:3, ::2]) == np.trace(np.arange(24.0).reshape(4, 6)[:3, ::2])
+    y = ca.zeros(5, "int32")
+    cppyy.gbl.ca_test_fill(y[1:3], 7)
+    assert y.tolist() == [0, 7, 7, 0, 0]
+    for function, argument in ((cppyy.gbl.ca_test_trace, x[0]), (cppyy.gbl.ca_test_trace, y)):
+        with pytest.raises(TypeError):
+            function(argument)
+    with pytest.raises(TypeError):
+        cppyy.gbl.ca_test_fill(y[::2], 7)

@@ -68,14 +68,31 @@ def make_span(cls: Any, array: CuArray) -> Any:
     return cppyy.gbl.ca.host.make_span[cls](address, array.size)
 
 
-# A class like std::span needs a row; one with extents and strides, a row and a function like make_span.
-VIEWS = [View("std", "span<", make_span)]
+def make_view(cls: Any, array: CuArray) -> Any:
+    """A `ca::view` or `ca::span` of class `cls` over an array, by its words: pointer, extents, a view's strides."""
+    import cppyy
+
+    name = str(cls.__cpp_name__)
+    element, _, ndim = name.partition("<")[2].rpartition(">")[0].rpartition(",")
+    if "span<" in name:
+        element, ndim = ndim, "1"
+    pointee = element.strip().removeprefix("const ")
+    if int(ndim) != array.ndim:
+        raise TypeError(f"an array of {array.ndim} dimensions is not a {name}")
+    strided = "view<" in name
+    address = pointer(array, pointee, pointee != element.strip(), strided)
+    words = np.array([address, *array.shape, *(array.strides if strided else ())], np.int64)
+    return cppyy.gbl.ca.host.from_words[cls](words.ctypes.data)
 
 
-def pointer(array: CuArray, pointee: str, is_const: bool) -> int:
+# Class templates that are made of arrays.
+VIEWS = [View("std", "span<", make_span), View("ca", "span<", make_view), View("ca", "view<", make_view)]
+
+
+def pointer(array: CuArray, pointee: str, is_const: bool, strided: bool = False) -> int:
     """The address for a parameter `pointee*`, after the work before it; 0 for an array without elements.
 
-    TypeError where C++ would read or write something other than the array's elements in C order.
+    strided: C++ is told the strides. TypeError where it would read or write something other than the array's elements.
     """
     qualified = f"{'const ' if is_const else ''}{pointee}*"
     accepted = POINTEES.get(pointee)
@@ -85,7 +102,7 @@ def pointer(array: CuArray, pointee: str, is_const: bool) -> int:
         raise TypeError(f"an array of dtype {array.dtype} is not a {qualified}")
     if not is_const and not array._writeable:
         raise TypeError(f"a read-only array cannot be passed as {qualified}, through which C++ may write")
-    if not array._layout.c_contiguous:
+    if not strided and not array._layout.c_contiguous:
         raise TypeError(
             f"an array that is not C-contiguous (shape {array.shape}, strides {array.strides}) cannot be passed as "
             f"{qualified}, which knows no strides; make a copy with cuarray.ascontiguousarray"
@@ -94,7 +111,7 @@ def pointer(array: CuArray, pointee: str, is_const: bool) -> int:
         return 0
     _check_accessible(array, TypeError)
     runtime = _runtime.get()
-    runtime.prefetch(array._pointer, array.nbytes, True)
+    runtime.prefetch(array._pointer + array._layout.low, array._layout.high - array._layout.low, True)
     runtime.synchronize()
     return array._pointer
 
@@ -111,6 +128,9 @@ def buffer(array: CuArray, flags: int) -> np.ndarray:
     """A NumPy array over `array`'s memory, of which the buffer is taken."""
     if array.size:
         _check_accessible(array, BufferError)
+    if array.dtype.kind == "V":
+        # Formats have no names of classes and no bfloat16: NumPy takes these by its own interface.
+        raise BufferError(f"an array of dtype {array.dtype} has no buffer; make a NumPy array of it first")
     if flags != _FORMAT_ONLY:
         return host_view(array)
     # cppyy asks for no writable buffer, but passes it as one; and it takes dimensions for levels of pointers.
@@ -141,7 +161,7 @@ def _pythonize(view: View) -> Callable[[Any, str], None]:
 _registered = False
 
 
-def register(cppyy: Any, define: Callable[[str, str], None]) -> None:
+def register(cppyy: Any, define: Callable[[str, str], None], define_headers: Callable[[], None]) -> None:
     """Teach cppyy to pass CuArrays; done once, by the runtime, before there is an array."""
     global _registered
     if _registered:
@@ -149,6 +169,7 @@ def register(cppyy: Any, define: Callable[[str, str], None]) -> None:
     _registered = True
     try:
         define('#include "host/python_arguments.hpp"', "the conversion of arguments")
+        define_headers()
     except CompileError as error:  # Python's C headers are missing: all else works without them
         warnings.warn(f"C++ functions cannot take CuArrays through cppyy: {error}", RuntimeWarning, stacklevel=2)
         return

@@ -32,7 +32,6 @@ _INCLUDE_OR_BRANCH = re.compile(r"^[ \t]*#[ \t]*(?P<directive>include|else|elif|
 _QUOTED_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(?P<name>[^"\n]+)"[^\n]*', re.MULTILINE)
 _PRAGMA_ONCE = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once\b[^\n]*", re.MULTILINE)
 _PRELUDE = '#include "complex.cuh"\n#include "view.cuh"\n'
-_HOST_PRELUDE = f'#include "host/reflect.hpp"\n{_PRELUDE}'
 NAMESPACE = re.compile(r"cuarray_module_[0-9a-f]{16}::")
 
 
@@ -47,6 +46,12 @@ class Definition:
     needs: tuple[Definition, ...]  # every definition that this one uses, directly or not, earlier ones first
     macros: dict[str, str]  # name to directive: its own and those of what it includes
     source: Source | None = None
+    includes: tuple[Definition, ...] = ()
+
+    @property
+    def visible_names(self) -> set[str]:
+        """The names that an include of it brings."""
+        return self.contents.names.union(*(included.visible_names for included in self.includes))
 
     @property
     def has_state(self) -> bool:
@@ -99,11 +104,11 @@ def define(
             std=std,
             variables=variables,
         )
-        definition = Definition(own_name, namespace, own.device_text, contents, needs, macros, device)
+        definition = Definition(own_name, namespace, own.device_text, contents, needs, macros, device, tuple(includes))
         for directory in include_dirs:
             cling.interpreter().add_include_path(directory)
         # On their own first: headers that a refused source brought are rolled back, and not read again.
-        cling.define_once("headers", cling.as_kernel_source(_HOST_PRELUDE), "the headers of kernels")
+        cling.define_headers()
         try:
             cling.define_once(namespace, _host_text(definition, wrapped), own_name)
         except CompileError as error:
@@ -133,7 +138,7 @@ def _host_text(definition: Definition, wrapped: str) -> str:
     given = _host_macros(definition)
     before = "".join(f"#define {macro} {value}\n" for macro, value in given.items())
     return cling.as_kernel_source(
-        f"{_HOST_PRELUDE}{before}{wrapped}"
+        f"{before}{wrapped}"
         f"namespace {definition.namespace} {{\n{helpers}}}\n{_undefine({**given, **definition.macros})}"
     )
 
@@ -199,6 +204,7 @@ def _used(source: str, contents: Contents, includes: Sequence[Definition]) -> di
     _note_cppyy_definitions()
     own = contents.names | {k.name for k in contents.kernels} | {v.name for v in contents.variables}
     used: dict[Definition, set[str]] = {definition: set() for definition in includes}
+    own = own.union(*(included.visible_names for included in includes))
     for name in sorted(identifiers(source) - own):
         definition = _by_name.get(name)
         if definition is None or definition in includes or definition.has_state:

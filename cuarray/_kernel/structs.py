@@ -91,7 +91,7 @@ def _measure(cpp_name: str, names: list[list[str]]) -> ClassLayout:
         f'         + std::to_string(sizeof(T::{name})) + " " + describe_member<decltype(T::{name})>();\n'
         for name in dict.fromkeys(public)
     )
-    cling.define_once("host/reflect.hpp", cling.as_kernel_source('#include "host/reflect.hpp"'), "reflection")
+    cling.define_headers()
     address = cling.evaluate(
         f"class_layout_{number}<::{cpp_name}>()",
         f"the layout of {readable(cpp_name)}",

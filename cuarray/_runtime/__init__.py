@@ -14,7 +14,7 @@ from cuarray._runtime.base import (
     builtin_source,
     short_name,
 )
-from cuarray._runtime.cling import define, interpreter
+from cuarray._runtime.cling import define, define_headers, interpreter
 from cuarray._runtime.memory import ForeignMemory, Memory
 
 __all__ = [
@@ -68,5 +68,5 @@ def _start() -> Runtime:
             numba_types.register()
             from cuarray._interop import cppyy_arguments
 
-            cppyy_arguments.register(interpreter(), define)
+            cppyy_arguments.register(interpreter(), define, define_headers)
         return _current

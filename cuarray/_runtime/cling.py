@@ -92,6 +92,12 @@ def evaluate(expression: str, what: str, text: str = "", namespace: str = "") ->
         raise CompileError(f"{what} does not compile:\n{_UNDEFINED}")
 
 
+def define_headers() -> None:
+    """Define the headers that sources of kernels are written with."""
+    text = '#include "host/reflect.hpp"\n#include "complex.cuh"\n#include "view.cuh"\n'
+    define_once("the headers of kernels", as_kernel_source(text), "the headers of kernels")
+
+
 # `__device__` is `inline` for Cling, which cannot stand here: after a lambda's brackets, in an explicit instantiation.
 _NOT_INLINE = re.compile(r"(?P<before>\]|\btemplate)\s*(?:__host__\s*)?__device__(?:\s*__host__)?(?=\s*[({\w])")
 

@@ -92,6 +92,13 @@ Span make_span(unsigned long address, unsigned long size) {
   return Span(reinterpret_cast<typename Span::element_type*>(address), size);
 }
 
+// A ca::view or ca::span of its words.
+template <class View> View from_words(unsigned long words) {
+  View view;
+  std::memcpy(&view, reinterpret_cast<const void*>(words), sizeof view);
+  return view;
+}
+
 // bf_getbuffer of CuArray. On failure the view must be empty: cppyy looks at it without asking for the result.
 inline int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   std::memset(view, 0, sizeof *view);
