@@ -11,7 +11,6 @@ from cuarray._runtime.base import Function, KernelAttributes, Occupancy, Source
 if TYPE_CHECKING:
     from cuarray._runtime.cuda import CudaRuntime
 
-_MAX_DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 _DEFAULT_SHARED = 48 * 1024  # what a kernel may ask for without saying so before
 
 
@@ -79,11 +78,11 @@ class DeviceCode:
     def _allow_shared(self, kernel: Any) -> None:
         # More than 48 KiB must be asked for; all that the device has costs nothing until a launch wants it.
         device = self._runtime.device.device_id
-        static = int(kernel.attributes.shared_size_bytes(device))
+        static = self._attribute(kernel, "SHARED_SIZE_BYTES")
         most = self._runtime.max_shared_bytes - static
         if most > _DEFAULT_SHARED - static:
             driver = self._runtime._driver
-            attribute = driver.CUfunction_attribute(_MAX_DYNAMIC_SHARED)
+            attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             self._runtime._call("cuKernelSetAttribute", attribute, most, kernel.handle, device)
 
     def _extend(self, source: Source, name: str | None, text: str) -> None:
@@ -112,16 +111,20 @@ class DeviceCode:
 
     def attributes(self, function: Function) -> KernelAttributes:
         """What the compiler gave a kernel."""
-        values = function.kernel.attributes
-        device = self._runtime.device.device_id
+        kernel = function.kernel
         return KernelAttributes(
-            registers=int(values.num_regs(device)),
-            shared_bytes=int(values.shared_size_bytes(device)),
-            local_bytes=int(values.local_size_bytes(device)),
-            constant_bytes=int(values.const_size_bytes(device)),
-            max_threads=int(values.max_threads_per_block(device)),
-            max_dynamic_shared_bytes=int(values.max_dynamic_shared_size_bytes(device)),
+            registers=self._attribute(kernel, "NUM_REGS"),
+            shared_bytes=self._attribute(kernel, "SHARED_SIZE_BYTES"),
+            local_bytes=self._attribute(kernel, "LOCAL_SIZE_BYTES"),
+            constant_bytes=self._attribute(kernel, "CONST_SIZE_BYTES"),
+            max_threads=self._attribute(kernel, "MAX_THREADS_PER_BLOCK"),
+            max_dynamic_shared_bytes=self._attribute(kernel, "MAX_DYNAMIC_SHARED_SIZE_BYTES"),
         )
+
+    def _attribute(self, kernel: Any, name: str) -> int:
+        runtime = self._runtime
+        attribute = getattr(runtime._driver.CUfunction_attribute, f"CU_FUNC_ATTRIBUTE_{name}")
+        return int(runtime._call("cuKernelGetAttribute", attribute, kernel.handle, runtime.device.device_id))
 
     def occupancy(self, function: Function, threads: int, shared: int) -> Occupancy:
         """How many blocks of a kernel a multiprocessor runs at once."""
