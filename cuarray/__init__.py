@@ -194,6 +194,7 @@ from cuarray._functions.reductions import (
     prod,
     sum,
 )
+from cuarray._interop.numba_cuda import device
 from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.launch import dim3
 from cuarray._kernel.module import Module, cudadef, cudafile
@@ -320,6 +321,7 @@ __all__ = [
     "cuda",
     "cudadef",
     "cudafile",
+    "device",
     "deg2rad",
     "degrees",
     "diagonal",

@@ -75,12 +75,22 @@ class Variable:
     constant: bool
 
 
+@dataclass(frozen=True)
+class Function:
+    """A `__device__` function or function template, or a class or class template whose objects are called like one."""
+
+    name: str
+    namespaces: tuple[str, ...]
+    is_type: bool
+
+
 @dataclass
 class Contents:
     """What a source declares."""
 
     kernels: list[Declaration] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
     # What later sources may use, with namespaces: types, functions, templates, constants.
     declared: set[str] = field(default_factory=set)
     types: list[str] = field(default_factory=list)  # classes and enums, with their namespaces: "ns::Particle"
@@ -184,6 +194,8 @@ def _declaration(scan: Scanner, start: int, end: int, namespaces: tuple[str, ...
         name = _type_name(scan, at, end)
         if name and not template:
             contents.types.append("::".join((*namespaces, name)))
+        if name and _has_call_operator(scan, at, end):
+            contents.functions.append(Function(name, namespaces, True))
         names = [name] if name else []
         if first == "enum" and scan.text(at + 1) not in ("class", "struct"):
             opening = next((k for k in range(at, end) if scan.text(k) == "{"), end)
@@ -200,7 +212,13 @@ def _declaration(scan: Scanner, start: int, end: int, namespaces: tuple[str, ...
     name = scan.text(opening_bracket - 1)
     if not scan.is_name(opening_bracket - 1) or name == "operator" or scan.text(opening_bracket - 2) == "::":
         return []  # a specialisation, a member, or an operator: found through its arguments
-    if "__global__" not in (scan.text(k) for k in range(at, opening_bracket)):
+    specifiers = {scan.text(k) for k in range(at, opening_bracket)}
+    if "__global__" not in specifiers:
+        if "__device__" in specifiers:
+            # A lambda of namespace scope was made by a function (see with_named_lambdas).
+            function = Function(name.removeprefix(_LAMBDA_PREFIX), namespaces, False)
+            if function not in contents.functions:  # overloads are one function
+                contents.functions.append(function)
         return [name]
     if scan.text(end - 1) == "}":
         contents.kernels.append(_kernel(scan, start, template, opening_bracket, namespaces))
@@ -239,6 +257,18 @@ def _type_name(scan: Scanner, at: int, end: int) -> str:
         else:
             return token if scan.is_name(at) and scan.text(at + 1) != "<" else ""
     return ""
+
+
+def _has_call_operator(scan: Scanner, at: int, end: int) -> bool:
+    """Whether the body of a class has a `__device__ ... operator()(`."""
+    since: set[str] = set()  # the tokens of a member's declaration so far
+    while at < end:
+        token = scan.text(at)
+        if token == "operator" and [scan.text(at + k) for k in (1, 2, 3)] == ["(", ")", "("] and "__device__" in since:
+            return True
+        since = set() if token in (";", "{", "}") else since | {token}
+        at += 1
+    return False
 
 
 def _variables(scan: Scanner, at: int, end: int, namespaces: tuple[str, ...], contents: Contents) -> list[str]:
@@ -345,6 +375,7 @@ def without_c_linkage(source: str) -> str:
     return re.sub(r'extern\s+"C"(?=\s+(?:\w+\s+)*?(?:__global__|__device__|__constant__|__host__)\b)', "", source)
 
 
+_LAMBDA_PREFIX = "ca_lambda_"
 _LAMBDA = re.compile(
     r"(?P<before>(?:\b(?:static|inline|const|constexpr|__device__)\s+)*)\bauto\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?=\[\s*\])"
 )
@@ -372,8 +403,8 @@ def with_named_lambdas(source: str) -> str:
         head = re.sub(r"__(?:device|host)__", "", source[start:body])
         name = match["name"]
         text = (
-            f"__device__ constexpr auto ca_lambda_{name}() {{ return {head}{source[body:stop]}; }} "
-            f"constexpr auto {name} = ca_lambda_{name}();"
+            f"__device__ constexpr auto {_LAMBDA_PREFIX}{name}() {{ return {head}{source[body:stop]}; }} "
+            f"constexpr auto {name} = {_LAMBDA_PREFIX}{name}();"
         )
         edits.append((match.start(), scan.tokens[closing + 1][2], text))
     for start, stop, text in reversed(edits):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from cuarray._errors import CompileError
 from cuarray._kernel.declarations import Contents, read, with_named_lambdas, without_c_linkage
 from cuarray._kernel.deducers import deducer, defaults
 from cuarray._kernel.scanner import identifiers
-from cuarray._runtime import Source, cling
+from cuarray._runtime import LinkedCode, Source, cling
 from cuarray._runtime.options import host_macros
 
 _INCLUDE_OR_BRANCH = re.compile(r"^[ \t]*#[ \t]*(?P<directive>include|else|elif|endif)\b[^\n]*", re.MULTILINE)
@@ -47,6 +48,7 @@ class Definition:
     macros: dict[str, str]  # name to directive: its own and those of what it includes
     source: Source | None = None
     includes: tuple[Definition, ...] = ()
+    link: tuple[LinkedCode, ...] = ()  # what it calls and other compilers make for the GPU
 
     @property
     def visible_names(self) -> set[str]:
@@ -62,6 +64,7 @@ class Definition:
 _by_name: dict[str, Definition] = {}  # the latest definition of every name
 _by_source_name: dict[str, Definition] = {}  # for #include "name"
 _by_digest: dict[str, Definition] = {}  # headers, and cppyy's definitions
+_by_namespace: weakref.WeakValueDictionary[str, Definition] = weakref.WeakValueDictionary()
 
 
 def define(
@@ -78,6 +81,7 @@ def define(
         body, includes = _take_out_includes(text, include_dirs, options, std, including)
         contents = read(text)
         contents.kernels[:0] = [kernel for included in includes for kernel in included.contents.kernels]
+        contents.functions[:0] = [function for included in includes for function in included.contents.functions]
         used = _used(body, contents, includes)
         using = _using(used, includes)
         needs = tuple(dict.fromkeys(n for definition in used for n in (*definition.needs, definition)))
@@ -103,6 +107,7 @@ def define(
             options=options,
             std=std,
             variables=variables,
+            link=linked_code(needs),
         )
         definition = Definition(own_name, namespace, own.device_text, contents, needs, macros, device, tuple(includes))
         for directory in include_dirs:
@@ -114,8 +119,13 @@ def define(
         except CompileError as error:
             raise CompileError(f"{error}{_hint(str(error))}") from None
         if not including:
-            _register(definition, named=name is not None)
+            register(definition, named=name is not None)
         return definition
+
+
+def linked_code(needs: Iterable[Definition]) -> tuple[LinkedCode, ...]:
+    """What the GPU's linker must add to kernels that use these definitions."""
+    return tuple(dict.fromkeys(code for needed in needs for code in needed.link))
 
 
 def host_directives(definition: Definition) -> tuple[str, str]:
@@ -225,6 +235,8 @@ def _using(used: dict[Definition, set[str]], includes: Sequence[Definition]) -> 
         if definition in includes:
             lines.append(f"using namespace ::{definition.namespace};")
             names = spaces
+        elif definition.link and definition.source is None:  # a Python function: with its functor type
+            names = definition.contents.names
         for name in sorted(names):
             if name in spaces:
                 lines.append(f"namespace {name} {{ using namespace ::{definition.namespace}::{name}; }}")
@@ -233,11 +245,24 @@ def _using(used: dict[Definition, set[str]], includes: Sequence[Definition]) -> 
     return " ".join(lines)
 
 
-def _register(definition: Definition, named: bool) -> None:
+def register(definition: Definition, named: bool) -> None:
+    """Make a definition visible to the sources that come after it."""
+    _by_namespace[definition.namespace] = definition
     for name in (*definition.contents.names, *definition.contents.namespaces):
         _by_name[name] = definition
     if named:
         _by_source_name[definition.name] = definition
+
+
+def mentioned(definition: Definition, name: str) -> tuple[Definition, ...]:
+    """The definitions besides those that `definition` sees which C++ with their namespaces in it needs, in order."""
+    known = {definition, *definition.needs}
+    found: dict[Definition, None] = {}
+    for namespace in NAMESPACE.findall(name):
+        other = _by_namespace.get(namespace.removesuffix("::"))
+        if other is not None and other.namespace != definition.namespace:
+            found.update(dict.fromkeys(needed for needed in (*other.needs, other) if needed not in known))
+    return tuple(found)
 
 
 def _hint(message: str) -> str:
@@ -260,4 +285,4 @@ def _note_cppyy_definitions() -> None:
             device_text = re.sub(r"^[ \t]*#[ \t]*include\b[^\n]*", "", text, flags=re.MULTILINE) + "\n"
             definition = Definition("a definition of cppyy", "", device_text, read(text), (), {})
             _by_digest[text] = definition
-            _register(definition, named=False)
+            register(definition, named=False)

@@ -15,6 +15,8 @@ from cuarray._errors import CompileError
 from cuarray._kernel import definitions
 from cuarray._kernel.declarations import Declaration
 from cuarray._kernel.deducers import deducer, deducer_name, default_name, explainer
+from cuarray._kernel.definitions import Definition
+from cuarray._kernel.device_functions import DeviceFunction
 from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.structs import struct_type
 from cuarray._kernel.variables import Variable, make_variable
@@ -32,6 +34,7 @@ class InstanceName(NamedTuple):
     parameters: str  # its parameter types, as C++ spells them
     short: str
     text: str  # C++ that the device's compiler needs besides the module's
+    also: tuple[Definition, ...] = ()  # definitions that it needs besides those that the module sees
 
 
 def cudadef(
@@ -108,19 +111,27 @@ class Module:
         names = dict.fromkeys(d.name for d in declarations)
         self._kernels = {kernel: Kernel(self, tuple(d for d in declarations if d.name == kernel)) for kernel in names}
         self._variables: dict[str, Variable] = {}
+        self._functions: dict[str, DeviceFunction] = {}
         # Attributes like any other are found much faster than by __getattr__. A kernel never hides one of Module's.
         self.__dict__.update({name: k for name, k in self._kernels.items() if name not in dir(Module) + [*vars(self)]})
 
     def __repr__(self) -> str:
         variables = [variable.name for variable in self.contents.variables]
-        kinds = ("kernels", list(self._kernels)), ("variables", variables), ("types", self.contents.types)
+        functions = list(dict.fromkeys(function.name for function in self.contents.functions if not function.is_type))
+        kinds = (
+            ("kernels", list(self._kernels)),
+            ("device functions", functions),
+            ("variables", variables),
+            ("types", self.contents.types),
+        )
         parts = [f"{kind} {', '.join(names)}" for kind, names in kinds if names]
         return f"<module {self.name}: {'; '.join(parts) or 'no kernels'}>"
 
     def __dir__(self) -> list[str]:
         variables = (variable.name for variable in self.contents.variables)
         types = (path.rsplit("::", 1)[-1] for path in self.contents.types)
-        return sorted({*super().__dir__(), *self._kernels, *variables, *types})
+        functions = (function.name for function in self.contents.functions)
+        return sorted({*super().__dir__(), *self._kernels, *variables, *types, *functions})
 
     def __iter__(self) -> Iterator[Kernel]:
         return iter(self._kernels.values())
@@ -135,10 +146,20 @@ class Module:
                     if name not in self._variables:
                         self._variables[name] = make_variable(self.name, self.namespace, declared, self._source)
                     return self._variables[name]
+            for function in self.contents.functions:
+                if function.name == name:
+                    return self._functions.setdefault(name, DeviceFunction(self, function))
             for path in self.contents.types:
                 if path.rsplit("::", 1)[-1] == name:
                     return struct_type(f"{self.namespace}::{path}")
         raise AttributeError(f"module {self.__dict__.get('name')!r} has no kernel {name!r}; it has {list(kernels)}")
+
+    @property
+    def _numba_type_(self) -> Any:
+        # Asked for by numba-cuda; njit's type is registered in numba_types.py.
+        from cuarray._interop.numba_calls import module_type
+
+        return module_type(self)
 
     def deduce(
         self,
@@ -236,7 +257,13 @@ class Module:
             full = inner[: _end_of_name(inner)].strip()
             if _UNSPEAKABLE.search(full):
                 full, text = self._speakable(full, template_arguments)
-        return InstanceName(full, spelled, definitions.NAMESPACE.sub("", full), text)
+        also = definitions.mentioned(self._definition, full + text)
+        if also and (self._source.variables or any(other.contents.variables for other in also)):
+            raise TypeError(
+                f"{declaration.name}: a template argument is of {also[-1].name}, which {self.name} does not use, and "
+                "programs cannot share their sources' variables: mention it in the kernel's source"
+            )
+        return InstanceName(full, spelled, definitions.NAMESPACE.sub("", full), text, also)
 
     def _speakable(self, full: str, template_arguments: tuple[str, ...]) -> tuple[str, str]:
         """`full` with the given spelling of arguments that have none, and the declarations that this spelling needs."""
@@ -259,11 +286,19 @@ class Module:
 
     def load(self, name: InstanceName, overloaded: bool) -> Function:
         """An instance, compiled for the device if it was not yet."""
-        return _runtime.get().load(self._source, self.expression(name, overloaded), name.text)
+        source, text = self._source_of(name)
+        return _runtime.get().load(source, self.expression(name, overloaded), text)
 
     def code(self, name: InstanceName, overloaded: bool, kind: str, arch: str | None) -> bytes:
         """PTX or machine code of an instance, for a GPU that need not be there."""
-        return _runtime.get().device_code(self._source, self.expression(name, overloaded), name.text, kind, arch)
+        source, text = self._source_of(name)
+        return _runtime.get().device_code(source, self.expression(name, overloaded), text, kind, arch)
+
+    def _source_of(self, name: InstanceName) -> tuple[Source, str]:
+        if not name.also:
+            return self._source, name.text
+        link = definitions.linked_code((*self._definition.needs, *name.also))
+        return self._source._replace(link=link), "".join(d.device_text for d in name.also) + name.text
 
     def expression(self, name: InstanceName, overloaded: bool) -> str:
         """C++ for the address of an instance."""

@@ -37,6 +37,7 @@ from cuarray import _runtime
 from cuarray._array import CuArray
 from cuarray._errors import CompileError, LaunchError
 from cuarray._kernel.arguments import Parameter
+from cuarray._kernel.device_functions import DeviceFunction
 from cuarray._kernel.instance import Instance
 from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.module import Module
@@ -165,8 +166,10 @@ class _ModuleAttributes(AttributeTemplate):
     key = ModuleType
 
     def generic_resolve(self, typ: Any, attribute: str) -> Any:  # type: ignore[override]
-        kernel = getattr(typ.module, attribute, None)
-        return KernelType(kernel) if isinstance(kernel, Kernel) else None
+        found = getattr(typ.module, attribute, None)
+        if isinstance(found, DeviceFunction):
+            return found._numba_type_
+        return KernelType(found) if isinstance(found, Kernel) else None
 
 
 @lower_getattr_generic(ModuleType)

@@ -15,12 +15,14 @@ from cuarray._runtime.base import (
     short_name,
 )
 from cuarray._runtime.cling import define, define_headers, interpreter
+from cuarray._runtime.link import LinkedCode
 from cuarray._runtime.memory import ForeignMemory, Memory
 
 __all__ = [
     "ForeignMemory",
     "Function",
     "KernelAttributes",
+    "LinkedCode",
     "Memory",
     "Occupancy",
     "Runtime",

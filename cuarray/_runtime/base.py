@@ -17,6 +17,7 @@ import numpy as np
 
 from cuarray._errors import CudaError
 from cuarray._runtime import cling, glue
+from cuarray._runtime.link import LinkedCode
 from cuarray._runtime.memory import Memory, MemoryPool
 from cuarray._tuning import Target
 
@@ -32,6 +33,7 @@ class Source(NamedTuple):
     options: tuple[str, ...] = ()  # the GPU compiler's, as NVRTC spells them
     std: str = "c++17"
     variables: tuple[str, ...] = ()  # C++ expressions for the addresses of its variables
+    link: tuple[LinkedCode, ...] = ()  # what its kernels call and other compilers make; the text declares it
 
     @property
     def digest(self) -> str:
@@ -187,10 +189,13 @@ class Runtime(ABC):
         return self.launcher, function.handle
 
     def device_code(self, source: Source, name: str, text: str, kind: str, arch: str | None) -> bytes:
-        """What the GPU's compiler makes of an instance: kind is "ptx" or "cubin"; needs no GPU."""
+        """What the GPU's compiler makes of an instance: kind is "ptx", "cubin" or "ltoir"; needs no GPU.
+
+        name: "" if what is wanted has C linkage.
+        """
         from cuarray._runtime import nvrtc
 
-        return nvrtc.compile(source, (name,), arch or self.architecture, text, kind).code
+        return nvrtc.compile(source, (name,) if name else (), arch or self.architecture, text, kind).code
 
     @abstractmethod
     def check(self, result: int, call: str, kernel: str = "") -> None:

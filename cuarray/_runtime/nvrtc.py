@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cuarray._errors import CompileError
-from cuarray._runtime import cache
+from cuarray._runtime import cache, link
 from cuarray._runtime.base import Source
 from cuarray._runtime.cling import KERNELS
 
@@ -55,7 +55,8 @@ def cuda_include_dirs() -> tuple[str, ...]:
 def compile(source: Source, names: Sequence[str], arch: str, text: str = "", target: str = "cubin") -> Binary:
     """The code for these instances of `source`, from the disk if it was compiled before.
 
-    text: C++ that these instances need after the source's. target: cubin, ptx or ltoir.
+    text: C++ that these instances need after the source's. target: cubin, ptx or ltoir; in ltoir the functions that the
+    source is linked with (`Source.link`) are missing.
     """
     include_dirs = [str(KERNELS), *source.include_dirs]
     digest = _headers_digest()
@@ -73,6 +74,10 @@ def compile(source: Source, names: Sequence[str], arch: str, text: str = "", tar
         *source.options,
     ]
     name = _file_name(source.name)
+    if source.link and target != "ltoir":
+        own = compile(source, names, arch, text, "ltoir")
+        codes = [own.code, *(linked.ltoir(arch) for linked in source.link)]
+        return Binary(link.link(name, codes, arch, options, target), own.symbols)
     code = source.text + text
     parts = (_version(), name, code, tuple(options), tuple(names), target)
     key = hashlib.sha256(repr(parts).encode() + digest).digest()

@@ -117,6 +117,16 @@ template <class Thunk> unsigned long reflect() {
   return reinterpret_cast<unsigned long>(result.c_str());
 }
 
+// The word for what a function returns; "void" for nothing.
+template <class T> std::string describe_result() {
+  if constexpr (std::is_void_v<T>) return "void";
+  else return describe<std::decay_t<T>>();
+}
+template <class T> unsigned long reflect_result() {
+  static const std::string result = describe_result<T>();
+  return reinterpret_cast<unsigned long>(result.c_str());
+}
+
 // The extents and the element of a variable, like "4,3|f4"; "|i4" for one that is no array.
 template <class T> std::string describe_variable() {
   if constexpr (std::is_array_v<T>) {
