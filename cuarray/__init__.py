@@ -195,6 +195,7 @@ from cuarray._functions.reductions import (
     sum,
 )
 from cuarray._interop.numba_cuda import device
+from cuarray._kernel import numba_types as _numba_types
 from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.launch import dim3
 from cuarray._kernel.module import Module, cudadef, cudafile
@@ -250,6 +251,8 @@ from cuarray._vector_types import (
 )
 
 __version__ = "0.1.0"
+
+_numba_types.register()
 
 __all__ = [
     "CompileError",

@@ -193,6 +193,17 @@ class CuArray:
         return view_of(self, lambda ghost: ghost.imag)
 
     # ---- NumPy
+    def host(self) -> np.ndarray:
+        """A NumPy array over the same memory, after waiting for the work before it, as `numpy.asarray` gives it.
+
+        In njit functions it is the way to the elements; there BufferError for GPU memory that the CPU cannot reach.
+
+        >>> import cuarray as ca
+        >>> ca.arange(3).host()
+        array([0, 1, 2])
+        """
+        return host_view(self)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """A NumPy array over the same memory, after waiting for the work before it; a copy where it must be one."""
         array = host_view(self)

@@ -8,6 +8,28 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cuarray import _runtime
+from cuarray._cuda_calls import (
+    device_count,
+    event_create,
+    event_destroy,
+    event_elapsed_time,
+    event_record,
+    event_synchronize,
+    free,
+    get_device,
+    get_error_name,
+    get_last_error,
+    malloc,
+    memcpy,
+    memset,
+    peek_at_last_error,
+    prefetch,
+    set_device,
+    stream_create,
+    stream_destroy,
+    stream_synchronize,
+    synchronize,
+)
 from cuarray._errors import CudaError, IllegalAddressError, LaunchError, NoDeviceError, OutOfMemoryError
 from cuarray._streams import (
     Event,
@@ -35,9 +57,28 @@ __all__ = [
     "default_stream",
     "elapsed_time",
     "graph",
+    "device_count",
+    "event_create",
+    "event_destroy",
+    "event_elapsed_time",
+    "event_record",
+    "event_synchronize",
+    "free",
+    "get_device",
+    "get_error_name",
+    "get_last_error",
     "is_available",
+    "malloc",
+    "memcpy",
     "memory_info",
+    "memset",
+    "peek_at_last_error",
+    "prefetch",
+    "set_device",
     "set_memory_limit",
+    "stream_create",
+    "stream_destroy",
+    "stream_synchronize",
     "synchronize",
     "trim",
 ]
@@ -60,13 +101,6 @@ def is_available() -> bool:
     True
     """
     return not _runtime.get().host_is_device
-
-
-def synchronize() -> None:
-    """Wait until all work on all streams is done; raises what went wrong in it, as a CudaError."""
-    runtime = _runtime.get()
-    runtime.check_may_wait(runtime.stream)
-    runtime.synchronize_all()
 
 
 def memory_info() -> MemoryInfo:

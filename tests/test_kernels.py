@@ -1,14 +1,10 @@
-"""Kernels of one's own, launched from Python and from njit, on whichever backend runs."""
+"""Kernels of one's own, launched from Python, on whichever backend runs."""
 
 from __future__ import annotations
 
-import gc
 import pickle
-import sys
 import threading
-import weakref
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -296,115 +292,6 @@ def test_bit_functions_and_fast_math() -> None:
     mod.f[1, 1](bits, values)
     assert bits.tolist() == [8, 31, 4, 1, 3, 4]
     np.testing.assert_allclose(np.asarray(values), [np.e, 0.5, 0.25, 10, 0, 1], rtol=1e-5)
-
-
-# ---- from njit
-
-
-def test_launch_from_njit(mod: ca.Module) -> None:
-    axpy = mod.axpy
-
-    @numba.njit
-    def repeated(x, y, times, block):
-        for _ in range(times):
-            axpy[(x.size + block - 1) // block, block](0.5, x, y, x.size)
-        return y
-
-    x, y = ca.arange(1000, dtype="float32"), ca.zeros(1000, "float32")
-    assert repeated(x, y, 10, 64) is y
-    np.testing.assert_array_equal(np.asarray(y), np.arange(1000) * 5.0)
-
-
-def test_launch_from_njit_by_module_and_template_argument(mod: ca.Module) -> None:
-    @numba.njit
-    def run(a, b, out, n):
-        mod.tiled_matmul[16,][((n + 15) // 16, (n + 15) // 16), (16, 16), None, 0](a, b, out, n)
-        mod.axpy["float"][1, (32, 1, 1)](1, a, out, 1)
-
-    a, b = np.random.default_rng(1).integers(0, 9, (2, 20, 20)).astype("float32")
-    out = ca.zeros((20, 20), "float32")
-    run(ca.asarray(a), ca.asarray(b), out, 20)
-    expected = a @ b
-    expected[0, 0] += a[0, 0]
-    np.testing.assert_array_equal(np.asarray(out), expected)
-
-
-def test_scalars_from_njit(mod: ca.Module) -> None:
-    @numba.njit
-    def run(out):
-        mod.scalars[1, 1](True, -3, 60000, -5, 2**40, 1.5, 2.25, 1 + 2j, 3 - 4j, out)
-
-    out = ca.zeros(11)
-    run(out)
-    assert out.tolist() == [1, -3, 60000, -5, 2**40, 1.5, 2.25, 1, 2, 3, -4]
-
-
-def test_array_attributes_in_njit() -> None:
-    @numba.njit
-    def attributes(x):
-        return x.shape, x.strides, x.size, x.ndim
-
-    x = ca.zeros((4, 6), "int16")[::2, 1:]
-    assert attributes(x) == (x.shape, x.strides, x.size, x.ndim)
-    assert attributes(ca.zeros(())) == ((), (), 1, 0)
-
-
-def test_njit_keeps_no_references(mod: ca.Module) -> None:
-    axpy = mod.axpy
-
-    @numba.njit
-    def run(x):
-        axpy[1, 1](1, x, x, 1)
-        return x
-
-    x = ca.ones(4)
-    run(x)
-    before = sys.getrefcount(x)
-    for _ in range(100):
-        run(x)
-    assert sys.getrefcount(x) == before
-    alive = weakref.ref(x)
-    del x
-    gc.collect()
-    assert alive() is None, gc.get_referrers(alive())
-
-
-def test_errors_in_njit(mod: ca.Module) -> None:
-    axpy = mod.axpy
-
-    @numba.njit
-    def launch(x, y, block):
-        axpy[1, block](1, x, y, 1)
-
-    @numba.njit
-    def scalar_for_array(x):
-        axpy[1, 1](1, x, 3.0, 1)
-
-    @numba.njit
-    def float_for_integer(x):
-        axpy[1, 1](1, x, x, 1.5)
-
-    x = ca.ones(4)
-    with pytest.raises(ca.LaunchError, match="axpy"):
-        launch(x, x, 5000)
-    launch(x, x, 1)
-    assert x.tolist() == [2, 1, 1, 1]
-    with pytest.raises(numba.TypingError, match="conflicting types for parameter 'T'"):
-        launch(x, ca.ones(4, "float32"), 1)
-    with pytest.raises(numba.TypingError, match="argument y must be an array"):
-        scalar_for_array(x)
-    with pytest.raises(numba.TypingError, match="argument n must be"):
-        float_for_integer(x)
-
-    fill = mod.fill
-
-    @numba.njit
-    def wide_integer(x, n):
-        fill[1, 1](1.0, x, n)
-
-    wide_integer(x, 4)
-    with pytest.raises(OverflowError, match="fill: argument n: the integer does not fit int32"):
-        wide_integer(x, 2**32 + 1)
 
 
 # ---- errors

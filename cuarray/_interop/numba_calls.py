@@ -26,7 +26,8 @@ from cuarray._dtypes import CPP_NAMES
 from cuarray._errors import CompileError
 from cuarray._kernel.device_functions import Call, DeviceFunction
 from cuarray._kernel.module import Module
-from cuarray._kernel.numba_types import CuArrayType, ModuleType
+from cuarray._kernel.numba_arrays import CuArrayType
+from cuarray._kernel.numba_launch import ModuleType
 from cuarray._layout import Layout
 from cuarray._runtime import LinkedCode
 

@@ -134,7 +134,7 @@ class Kernel:
         count = operator.index(n)
         if count < 0:
             raise ValueError(f"n must not be negative, but is {count}")
-        x, y, z = as_extents(block or self.__cuda_block_dim__ or _FORALL_THREADS, "block")
+        x, y, z = as_extents(block, "block") if block else forall_block(self)
         return self[max(-(-count // (x * y * z)), 1), (x, y, z), stream, shared]
 
     def template(self, *template_arguments: Any) -> Kernel:
@@ -170,6 +170,16 @@ class Kernel:
             f"kernel {self.__name__} cannot be pickled, and a function that launches it cannot be compiled with "
             "njit(cache=True): its compiled code lives in this process only"
         )
+
+    @property
+    def cluster(self) -> tuple[int, int, int] | None:
+        """The cluster's extents of `with_options`."""
+        return self._cluster
+
+    @property
+    def cooperative(self) -> bool:
+        """Whether `with_options` asked for a cooperative launch."""
+        return self._cooperative
 
     # ---- what the compiler made of it
     @property
@@ -347,6 +357,11 @@ class Kernel:
                     f"not an array ({argument.cpp})"
                 )
             arguments.check_view(f"{self.__name__}: argument {parameter.name}", parameter.type, argument)
+
+
+def forall_block(kernel: Kernel) -> tuple[int, int, int]:
+    """The block that `forall` takes where none is given."""
+    return as_extents(kernel.__cuda_block_dim__ or _FORALL_THREADS, "block")
 
 
 class Launcher:

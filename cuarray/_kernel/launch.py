@@ -10,7 +10,17 @@ from cuarray import _runtime
 from cuarray._errors import LaunchError
 
 
-class dim3(NamedTuple):
+class _Extents(NamedTuple):
+    x: int = 1
+    y: int = 1
+    z: int = 1
+
+
+class Dim3Class(type):
+    """The class of `dim3`, by which numba tells it from other named tuples."""
+
+
+class dim3(_Extents, metaclass=Dim3Class):
     """Extents of a grid, a block or a cluster, like CUDA's dim3.
 
     >>> import cuarray as ca
@@ -18,9 +28,7 @@ class dim3(NamedTuple):
     dim3(x=16, y=16, z=1)
     """
 
-    x: int = 1
-    y: int = 1
-    z: int = 1
+    __slots__ = ()
 
 
 class Launch(NamedTuple):

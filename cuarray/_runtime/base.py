@@ -152,6 +152,8 @@ class Runtime(ABC):
     # launch that says it is needed. None where there are no contexts.
     context: tuple[int, int, int] | None = None
 
+    can_prefetch: bool = False  # memory moves between the device and the CPU
+
     stream_priorities: tuple[int, int] = (0, 0)  # the least and the greatest; lower numbers come first
 
     def __init__(self) -> None:
@@ -161,6 +163,10 @@ class Runtime(ABC):
         self.captures: dict[int, Capture] = {}  # by the handles of the streams that are captured
         self._streams: dict[int, _StreamInUse] = {}
         self._streams_lock = threading.RLock()  # a stream may be collected while another is added
+
+    @abstractmethod
+    def driver_function(self, name: str) -> int:
+        """The address of a function of the driver (see `_runtime.driver_functions`)."""
 
     # ---- kernels
     @abstractmethod

@@ -90,6 +90,7 @@ class CudaRuntime(Runtime):
         self.pool.set_events(*map(self._entry_point, _EVENT_FUNCTIONS))
         least, greatest = self._call("cuCtxGetStreamPriorityRange")
         self.stream_priorities = (int(least), int(greatest))
+        self.can_prefetch = bool(properties.concurrent_managed_access)
         self._code = DeviceCode(self)
 
     # ---- the driver
@@ -98,6 +99,9 @@ class CudaRuntime(Runtime):
         result, address, *_status = self._driver.cuGetProcAddress(name.encode(), 12000, int(flags))
         self.check(int(result), f"cuGetProcAddress({name})")
         return int(address)
+
+    def driver_function(self, name: str) -> int:
+        return self._entry_point(name)
 
     def _call(self, function: str, *arguments: Any) -> Any:
         """Call the driver; raises what it returns besides success. Several results come as a tuple."""

@@ -76,6 +76,12 @@ class HostRuntime(Runtime):
         os.register_at_fork(after_in_child=self._host.reset_after_fork)
         os.register_at_fork(after_in_child=self._host.unlock_recordings_after_fork)
 
+    def driver_function(self, name: str) -> int:
+        cling.define_once(
+            "driver_functions", '#include "host/driver_functions.hpp"', "the driver's functions for the CPU"
+        )
+        return cling.evaluate(f"&::ca::host::driver::{name}", name)
+
     def load(self, source: Source, name: str, text: str = "") -> Function:
         function = self._functions.get((source, name))
         if function is None:

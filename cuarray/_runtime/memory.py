@@ -71,6 +71,11 @@ class MemoryPool:
         if self._open:
             self._free(self._pool, pointer, nbytes)
 
+    @property
+    def address(self) -> int:
+        """The pool itself, for code compiled by numba."""
+        return self._pool
+
     def allocate(self, nbytes: int) -> Memory:
         """A block of at least `nbytes`, aligned to 512 bytes; OutOfMemoryError (a MemoryError) if there is none."""
         if nbytes == 0:
