@@ -927,7 +927,7 @@ def test_the_current_stream_and_a_thread_without_context(monkeypatch: pytest.Mon
     def address(function) -> int:
         return ctypes.cast(function, ctypes.c_void_p).value
 
-    monkeypatch.setattr(type(runtime), "current_stream_address", address(fake_stream))
+    monkeypatch.setattr(runtime, "current_stream_address", address(fake_stream))
     monkeypatch.setattr(runtime, "context", (address(fake_setter), 1234, 201))
     monkeypatch.setattr(runtime, "launcher", address(fake_launch))
 
