@@ -76,7 +76,7 @@ def _define(function: Any, signature: Any, name: str | None) -> Any:
     called = name or python.__name__
     if not called.isidentifier() or not called.isascii():
         raise ValueError(f"name must be a name in C++, not {called!r}; give another with name=")
-    compiled = _Compiled(python, called, *_types(called, signature))
+    compiled = _Compiled(_with_its_values(python), called, *_types(called, signature))
     definition = compiled.define()
     dispatcher: Any = (
         function if hasattr(function, "py_func") and hasattr(function, "nopython_signatures") else njit(python)
@@ -84,6 +84,14 @@ def _define(function: Any, signature: Any, name: str | None) -> Any:
     # As a template argument; see arguments.template_argument.
     dispatcher.__cpp_name__ = f"{definition.namespace}::{called}_t"
     return dispatcher
+
+
+def _with_its_values(function: Any) -> Any:
+    """The function with the values that the names of enclosing functions have now: it is compiled later."""
+    cells = tuple(python_types.CellType(cell.cell_contents) for cell in function.__closure__ or ())
+    return python_types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, cells or None
+    )
 
 
 def _types(name: str, signature: Any) -> tuple[tuple[Any, ...], Any]:

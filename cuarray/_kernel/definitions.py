@@ -27,7 +27,7 @@ from cuarray._kernel.declarations import Contents, read, with_named_lambdas, wit
 from cuarray._kernel.deducers import deducer, defaults
 from cuarray._kernel.scanner import identifiers
 from cuarray._runtime import LinkedCode, Source, cling
-from cuarray._runtime.options import host_macros
+from cuarray._runtime.options import macros as option_macros
 
 _INCLUDE_OR_BRANCH = re.compile(r"^[ \t]*#[ \t]*(?P<directive>include|else|elif|endif)\b[^\n]*", re.MULTILINE)
 _QUOTED_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(?P<name>[^"\n]+)"[^\n]*', re.MULTILINE)
@@ -87,6 +87,7 @@ def define(
         needs = tuple(dict.fromkeys(n for definition in used for n in (*definition.needs, definition)))
         before = "".join(needed.device_text for needed in needs)
         inherited = {macro: line for included in includes for macro, line in included.macros.items()}
+        inherited |= option_macros(options)
         digest = Source("", before + using + text, tuple(include_dirs), options=options, std=std).digest
         namespace = f"cuarray_module_{digest}"
         own_name = name or f"cudadef_{digest[:6]}"
@@ -130,13 +131,8 @@ def linked_code(needs: Iterable[Definition]) -> tuple[LinkedCode, ...]:
 
 def host_directives(definition: Definition) -> tuple[str, str]:
     """The lines that bring a definition's macros back, for more text in its namespace, and that take them away."""
-    given = {macro: f"#define {macro} {value}" for macro, value in _host_macros(definition).items()}
-    lines = {**given, **definition.macros}
+    lines = definition.macros
     return "".join(f"{line}\n" for line in lines.values()), _undefine(lines)
-
-
-def _host_macros(definition: Definition) -> dict[str, str]:
-    return host_macros(definition.source.options) if definition.source else {}
 
 
 def _undefine(macros: Iterable[str]) -> str:
@@ -145,11 +141,8 @@ def _undefine(macros: Iterable[str]) -> str:
 
 def _host_text(definition: Definition, wrapped: str) -> str:
     helpers = "".join(deducer(d) + defaults(d) for d in definition.contents.kernels)
-    given = _host_macros(definition)
-    before = "".join(f"#define {macro} {value}\n" for macro, value in given.items())
     return cling.as_kernel_source(
-        f"{before}{wrapped}"
-        f"namespace {definition.namespace} {{\n{helpers}}}\n{_undefine({**given, **definition.macros})}"
+        f"{wrapped}namespace {definition.namespace} {{\n{helpers}}}\n{_undefine(definition.macros)}"
     )
 
 

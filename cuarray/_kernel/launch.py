@@ -96,6 +96,8 @@ def check_launch(kernel: str, launch: Launch) -> None:
         raise LaunchError(
             f"{kernel}: shared is {launch.shared} bytes; it must be between 0 and {runtime.max_shared_bytes}", 1
         )
+    if launch.cluster not in (None, (1, 1, 1)) and not runtime.has_clusters:
+        raise LaunchError(f"{kernel}: cluster is {launch.cluster}, which needs a GPU of compute capability 9.0", 1)
     if launch.cluster is not None:
         for axis, grid, cluster in zip(dim3._fields, launch.grid, launch.cluster, strict=True):
             if cluster < 1 or grid % cluster:

@@ -152,6 +152,7 @@ class Runtime(ABC):
     # launch that says it is needed. None where there are no contexts.
     context: tuple[int, int, int] | None = None
 
+    has_clusters: bool = False  # blocks that are scheduled together
     can_prefetch: bool = False  # memory moves between the device and the CPU
 
     stream_priorities: tuple[int, int] = (0, 0)  # the least and the greatest; lower numbers come first

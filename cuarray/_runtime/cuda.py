@@ -90,6 +90,7 @@ class CudaRuntime(Runtime):
         self.pool.set_events(*map(self._entry_point, _EVENT_FUNCTIONS))
         least, greatest = self._call("cuCtxGetStreamPriorityRange")
         self.stream_priorities = (int(least), int(greatest))
+        self.has_clusters = self.device.compute_capability.major >= 9
         self.can_prefetch = bool(properties.concurrent_managed_access)
         self._code = DeviceCode(self)
 

@@ -71,9 +71,13 @@ class DeviceCode:
 
     def _function(self, source: Source, code: Any, symbol: str) -> Function:
         kernel = code.get_kernel(symbol)
-        function = Function(int(kernel.handle), kernel)
+        function = Function(self._handle(kernel), kernel)
         self._allow_shared(kernel)
         return function
+
+    def _handle(self, kernel: Any) -> int:
+        # A launch by the handle of a library's kernel looks the context's function up, which takes 0.1 us.
+        return int(self._runtime._call("cuKernelGetFunction", kernel.handle))
 
     def _allow_shared(self, kernel: Any) -> None:
         # More than 48 KiB must be asked for; all that the device has costs nothing until a launch wants it.
@@ -105,7 +109,7 @@ class DeviceCode:
         for known, function in program.functions.items():
             kernel = code.get_kernel(binary.symbols[known])
             self._allow_shared(kernel)
-            function.move(int(kernel.handle), kernel)
+            function.move(self._handle(kernel), kernel)
         if name is not None:
             program.functions[name] = self._function(source, code, binary.symbols[name])
 

@@ -13,6 +13,7 @@ from cuarray._errors import CompileError
 from cuarray._runtime import cache, link
 from cuarray._runtime.base import Source
 from cuarray._runtime.cling import KERNELS
+from cuarray._runtime.options import device_options
 
 
 class Binary(NamedTuple):
@@ -58,7 +59,7 @@ def compile(source: Source, names: Sequence[str], arch: str, text: str = "", tar
     text: C++ that these instances need after the source's. target: cubin, ptx or ltoir; in ltoir the functions that the
     source is linked with (`Source.link`) are missing.
     """
-    include_dirs = [str(KERNELS), *source.include_dirs]
+    include_dirs = [str(KERNELS), *source.include_dirs, str(KERNELS / "device")]
     digest = _headers_digest()
     if "#include <" in source.text or source.include_dirs:  # cuarray's own kernels need no header of CUDA's
         include_dirs += cuda_include_dirs()
@@ -71,7 +72,9 @@ def compile(source: Source, names: Sequence[str], arch: str, text: str = "", tar
         f"--fmad={'true' if source.contract else 'false'}",
         *(f"--include-path={directory}" for directory in include_dirs),
         *(["-dlto", "--relocatable-device-code=true"] if target == "ltoir" else []),
-        *source.options,
+        # Plain C++ of the user's, methods of a class that the host has too, is for the GPU here.
+        *(["--device-as-default-execution-space"] if source.contract else []),
+        *device_options(source.options),
     ]
     name = _file_name(source.name)
     if source.link and target != "ltoir":

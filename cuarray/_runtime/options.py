@@ -6,14 +6,22 @@ import re
 from collections.abc import Sequence
 
 
-def host_macros(options: Sequence[str]) -> dict[str, str]:
-    """The macros that options define (-DNAME=VALUE): all that the CPU's compiler is told.
+_MACRO = re.compile(r"(?:-D\s*|--define-macro=)(\w+)(?:=(.*))?", re.DOTALL)
 
-    The other options are about the GPU's code; NVRTC says what it does not know when it first compiles.
+
+def macros(options: Sequence[str]) -> dict[str, str]:
+    """The macros that options define (-DNAME=VALUE), as directives: they are lines before a source's text.
+
+    So neither compiler sees them in other text; and it is all that the CPU's is told.
     """
-    macros = {}
+    found = {}
     for option in options:
-        match = re.fullmatch(r"(?:-D\s*|--define-macro=)(\w+)(?:=(.*))?", option, re.DOTALL)
+        match = _MACRO.fullmatch(option)
         if match:
-            macros[match[1]] = "1" if match[2] is None else match[2]
-    return macros
+            found[match[1]] = f"#define {match[1]} {1 if match[2] is None else match[2]}"
+    return found
+
+
+def device_options(options: Sequence[str]) -> list[str]:
+    """The options that are about the GPU's code; NVRTC says what it does not know when it first compiles."""
+    return [option for option in options if not _MACRO.fullmatch(option)]

@@ -46,6 +46,18 @@ class grid_group {
 };
 inline grid_group this_grid() { return {}; }
 
+// The blocks of a cluster. Launches with clusters are the GPU's, so here each block is one of its own.
+class cluster_group : public thread_block {
+ public:
+  static unsigned num_blocks() { return 1; }
+  static unsigned block_rank() { return 0; }
+  static dim3 block_index() { return {0, 0, 0}; }
+  static dim3 dim_blocks() { return {1, 1, 1}; }
+  template <class T> static T* map_shared_rank(T* address, int /*rank*/) { return address; }
+  template <class T> static unsigned query_shared_rank(T* /*address*/) { return 0; }
+};
+inline cluster_group this_cluster() { return {}; }
+
 // ---- parts of a warp ------------------------------------------------------------------------------------------------
 // The lanes of a mask, numbered from 0.
 class lanes {

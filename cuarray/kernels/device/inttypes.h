@@ -1,0 +1,3 @@
+// For the GPU's compiler, which has no standard library: see cstdint.
+#pragma once
+#include "cstdint"

@@ -1,0 +1,3 @@
+// For the GPU's compiler, which has no standard library: see climits.
+#pragma once
+#include "climits"

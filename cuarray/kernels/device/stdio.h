@@ -1,0 +1,3 @@
+// For the GPU's compiler, which has no standard library: see cstdio.
+#pragma once
+#include "cstdio"

@@ -1,0 +1,3 @@
+// For the GPU's compiler, which has no standard library: see cstring.
+#pragma once
+#include "cstring"
