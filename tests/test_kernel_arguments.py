@@ -627,7 +627,8 @@ def test_bounds_on_the_host() -> None:
         "mod = ca.cudadef('__global__ void f(ca::view<int, 2> x, int i, int j) { x(i, j) = 1; }')\n"
         "x = ca.zeros((2, 3), 'int32'); mod.f[1, 1](x, 1, 2); print(x.sum(), flush=True); mod.f[1, 1](x, 1, 3)\n"
     )
-    environment = {**os.environ, "CUARRAY_BACKEND": "host", "PYTHONPATH": str(Path(ca.__file__).parent.parent)}
+    path = os.pathsep.join([str(Path(ca.__file__).parent.parent), *sys.path])
+    environment = {**os.environ, "CUARRAY_BACKEND": "host", "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
     assert done.stdout == "1\n" and done.returncode != 0
     assert "index 3 is out of bounds for axis 1 with extent 3" in done.stderr

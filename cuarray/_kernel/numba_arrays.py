@@ -41,13 +41,14 @@ from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
 from cuarray._array import CuArray, new
+from cuarray._dtypes import is_struct, struct_name
 from cuarray._kernel.numba_calls import intrinsic
 from cuarray._layout import Layout, layout
 from cuarray._runtime import ForeignMemory, driver_functions
 from cuarray._runtime.driver_functions import FailedCall
 
 _WAIT = "cuarray_wait_for_host"
-_MODEL = 1  # changes with CuArrayModel, so that no code of another version is taken from numba's cache
+_MODEL = 2  # changes with CuArrayModel, so that no code of another version is taken from numba's cache
 
 
 class CuArrayType(types.Type):
@@ -59,16 +60,18 @@ class CuArrayType(types.Type):
         self.ndim = ndim
         self.layout = layout
         self.writeable = writeable
+        # NumPy's equality of dtypes does not look at the class that a struct came from, and their `str` not at fields.
+        self.struct = f"{struct_name(dtype)} {dtype!r}" if is_struct(dtype) else ""
         super().__init__(f"CuArray({dtype}, {ndim}d, {layout}{'' if writeable else ', read-only'})")
 
     @property
     def key(self) -> Any:
-        return self.dtype.str, self.ndim, self.layout, self.writeable, _MODEL
+        return self.struct or self.dtype.str, self.ndim, self.layout, self.writeable, _MODEL
 
     def can_convert_to(self, typingctx: Any, other: Any) -> Any:
         if (
             isinstance(other, CuArrayType)
-            and (other.dtype, other.ndim) == (self.dtype, self.ndim)
+            and (other.dtype, other.ndim, other.struct) == (self.dtype, self.ndim, self.struct)
             and other.layout in (self.layout, "A")
             and (self.writeable or not other.writeable)
         ):
@@ -76,7 +79,11 @@ class CuArrayType(types.Type):
         return None
 
     def unify(self, typingctx: Any, other: Any) -> Any:
-        if isinstance(other, CuArrayType) and (other.dtype, other.ndim) == (self.dtype, self.ndim):
+        if isinstance(other, CuArrayType) and (other.dtype, other.ndim, other.struct) == (
+            self.dtype,
+            self.ndim,
+            self.struct,
+        ):
             same = self.layout if self.layout == other.layout else "A"
             return CuArrayType(self.dtype, self.ndim, same, self.writeable and other.writeable)
         return None

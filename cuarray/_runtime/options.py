@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-
 _MACRO = re.compile(r"(?:-D\s*|--define-macro=)(\w+)(?:=(.*))?", re.DOTALL)
 
 
