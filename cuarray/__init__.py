@@ -32,6 +32,7 @@ from cuarray._config import show_config
 from cuarray._errors import (
     CompileError,
     CudaError,
+    DebugError,
     IllegalAddressError,
     LaunchError,
     NoDeviceError,
@@ -196,6 +197,7 @@ from cuarray._functions.reductions import (
 )
 from cuarray._interop.numba_cuda import device
 from cuarray._kernel import numba_types as _numba_types
+from cuarray._kernel.debug import debug
 from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.launch import dim3
 from cuarray._kernel.module import Module, cudadef, cudafile
@@ -258,6 +260,7 @@ __all__ = [
     "CompileError",
     "CuArray",
     "CudaError",
+    "DebugError",
     "IllegalAddressError",
     "Kernel",
     "LaunchError",
@@ -325,6 +328,7 @@ __all__ = [
     "cudadef",
     "cudafile",
     "device",
+    "debug",
     "deg2rad",
     "degrees",
     "diagonal",

@@ -27,6 +27,41 @@ class IllegalAddressError(CudaError):
     """A kernel read or wrote memory that is not its own. The device's context is lost; restart the process."""
 
 
+class DebugError(CudaError):
+    """A kernel that was launched under `cuarray.debug` did something wrong; the launch ended there.
+
+    ``kind`` is "bounds", "barriers", "races", "nan" or "division"; ``kernel`` its name; ``block`` and ``thread`` are
+    indices in three dimensions; ``file`` and ``line`` say where in the source. ``other_thread`` and ``other_line`` are
+    those of the other thread of a race, or of one that did not reach a barrier; else None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        kind: str,
+        kernel: str,
+        block: tuple[int, int, int],
+        thread: tuple[int, int, int],
+        file: str,
+        line: int,
+        other_thread: tuple[int, int, int] | None = None,
+        other_line: int | None = None,
+    ) -> None:
+        super().__init__(message, 719, "CUDA_ERROR_LAUNCH_FAILED")
+        self.kind = kind
+        self.kernel = kernel
+        self.block = block
+        self.thread = thread
+        self.file = file
+        self.line = line
+        self.other_thread = other_thread
+        self.other_line = other_line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        place = self.kernel, self.block, self.thread, self.file, self.line, self.other_thread, self.other_line
+        return DebugError, (str(self), self.kind, *place)
+
+
 class NoDeviceError(CudaError):
     """No CUDA device or driver answers."""
 

@@ -41,6 +41,7 @@ class _Functions(NamedTuple):
     new_launcher: Any
     add_pattern: Any
     set_current_stream: Any
+    allow: Any
 
 
 _object, _address, _count = ctypes.py_object, ctypes.c_void_p, ctypes.c_size_t
@@ -50,6 +51,7 @@ _SIGNATURES = _Functions(
     new_launcher=(_object, _object, _object, _address),
     add_pattern=(_count, _object, _object, _object, _address, _address, _count, _count),
     set_current_stream=(None, ctypes.c_int64),
+    allow=(None, ctypes.c_bool),
 )
 
 
@@ -66,6 +68,7 @@ def functions() -> _Functions | None:
     if not found.start((ctypes.c_int64 * len(offsets))(*offsets)):
         return None
     found.set_current_stream(_runtime.get().current_stream_address)
+    found.allow(_allowed)
     return found
 
 
@@ -101,6 +104,17 @@ def _holds_its_value(scalar: type) -> bool:
 
 
 # ---- what kernels use
+
+_allowed = True
+
+
+def allow(allowed: bool) -> None:
+    """Whether calls that were made before may be launched without Python; if not, `slow` is called for all."""
+    global _allowed
+    _allowed = allowed
+    native = functions() if functions.cache_info().currsize else None
+    if native:
+        native.allow(allowed)
 
 
 def make_calls(subscript: Callable[[Any], Any], failed: Callable[..., None]) -> Callable[[Any], Any]:

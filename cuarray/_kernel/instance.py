@@ -30,8 +30,10 @@ class Instance:
         code: Callable[[str, str | None], bytes] | None = None,
         cluster: tuple[int, int, int] | None = None,
         cooperative: bool = False,
+        expression: str = "",
     ) -> None:
         self.name = name
+        self.expression = expression  # C++ for its address
         self.function = function
         self.parameters = parameters
         self.defaults = defaults  # the bytes of the last parameters, which the call left out
@@ -57,13 +59,18 @@ class Instance:
         return f"<instance {self.name}>"
 
     # ---- launch
-    def launch(self, launch: Launch, values: Sequence[Any]) -> None:
-        """Launch with these arguments, already known to fit the parameters in number and kind."""
-        runtime = _runtime.get()
+    def pack(self, values: Sequence[Any]) -> bytearray:
+        """The bytes of these arguments, known to fit the parameters in number and kind, each at its offset."""
         slots = bytearray(self.slot_bytes)
         packed = [parameter.pack(value) for parameter, value in zip(self.parameters, values, strict=False)]
         for offset, data in zip(self.offsets, (*packed, *self.defaults), strict=True):
             slots[offset : offset + len(data)] = data
+        return slots
+
+    def launch(self, launch: Launch, values: Sequence[Any]) -> None:
+        """Launch with these arguments, already known to fit the parameters in number and kind."""
+        runtime = _runtime.get()
+        slots = self.pack(values)
         # The launch copies the arguments, so their buffer need only live until it returns.
         buffer = (ctypes.c_char * self.slot_bytes).from_buffer(slots)
         arguments_address = ctypes.addressof(buffer)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cuarray import _runtime
-from cuarray._kernel import arguments, fast_launch, structs
+from cuarray._kernel import arguments, debug, fast_launch, structs
 from cuarray._kernel.arguments import Argument
 from cuarray._kernel.declarations import Declaration
 from cuarray._kernel.instance import Instance
@@ -276,6 +276,10 @@ class Kernel:
     def launch(self, launch: Launch, values: tuple[Any, ...]) -> None:
         """Launch with these arguments, whatever they are."""
         instance, passed = self._argue(values)
+        checks = debug.current()
+        if checks is not None and not debug.is_captured(launch):
+            debug.launch(checks, self._module._definition, self.__name__, instance, launch, passed)
+            return
         instance.launch(launch, passed)
         fast_launch.register(self._calls, values, instance, self._ranked)
 
@@ -341,6 +345,7 @@ class Kernel:
             lambda kind, arch: module.code(name, overloaded, kind, arch),
             self._cluster,
             self._cooperative,
+            module.expression(name, overloaded),
         )
 
     def _check_shape(self, given: list[Argument]) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "Runtime",
     "Source",
     "builtin_source",
+    "debug_requested",
     "define",
     "get",
     "interpreter",
@@ -47,6 +48,11 @@ def get() -> Runtime:
 def requested_backend() -> str:
     """What CUARRAY_BACKEND says."""
     return os.environ.get("CUARRAY_BACKEND", "auto")
+
+
+def debug_requested() -> bool:
+    """Whether CUARRAY_DEBUG asks for the debugging mode from the start."""
+    return os.environ.get("CUARRAY_DEBUG", "0") not in ("", "0")
 
 
 def _start() -> Runtime:

@@ -85,6 +85,7 @@ struct Block {
   ThreadQueue voting;           // at barrier(predicate), which are Voters
   unsigned voters = 0;          // how many
   unsigned elsewhere = 0;       // threads suspended neither in `ready` nor in `waiting`
+  unsigned votes = 0;           // that were held
   Warp* warps = nullptr;        // of this block, if they did something together
   void* main_context = nullptr; // run_block(), while other threads of the block are finished
   Stack* new_fiber = nullptr;   // handed to a fiber as it starts
@@ -93,6 +94,7 @@ struct Block {
   void** args = nullptr;
   Grid* grid = nullptr;
   void* escape = nullptr;       // run_blocks(), for a launch that fails
+  bool (*watch)(Block&, bool) noexcept = nullptr;  // of a debugged launch (debug.hpp): asked by release_waiting()
 
   // Begins the next thread, if there is one.
   bool start_thread() {

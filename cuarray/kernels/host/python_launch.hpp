@@ -321,6 +321,11 @@ inline Object* call_calls(Object* object, Object* const* args, std::size_t flagg
   return made;
 }
 
+// False while all launches go to Python, which then does more than launch.
+inline bool& patterns_allowed() {
+  static bool allowed = true;
+  return allowed;
+}
 // The pattern that the arguments have, or null. No code of Python runs here.
 inline const Pattern* find_pattern(Launcher* self, Object* const* args, std::size_t count) {
   Calls* calls = self->calls;
@@ -354,7 +359,7 @@ __attribute__((noinline)) inline Object* report(Launcher* self, const Pattern* p
 inline Object* call_launcher(Object* object, Object* const* args, std::size_t flagged_count, Object* names) {
   Launcher* self = reinterpret_cast<Launcher*>(object);
   const std::size_t count = flagged_count & count_mask;
-  const Pattern* pattern = names ? nullptr : find_pattern(self, args, count);
+  const Pattern* pattern = names || !patterns_allowed() ? nullptr : find_pattern(self, args, count);
   alignas(16) char slots[most_bytes];
   void* params[most_arguments];
   for (std::size_t k = 0; pattern && k < count; ++k) {
@@ -510,12 +515,14 @@ inline void set_current_stream(std::int64_t function) noexcept {
   current_stream() = reinterpret_cast<CurrentStream*>(function);
 }
 
+inline void allow_patterns(bool allowed) noexcept { patterns_allowed() = allowed; }
+
 // All in one place: what Cling compiles for one definition sees the same variables.
 inline const void* const* functions() noexcept {
   static const void* const table[] = {
       reinterpret_cast<const void*>(start), reinterpret_cast<const void*>(new_calls),
       reinterpret_cast<const void*>(new_launcher), reinterpret_cast<const void*>(add_pattern),
-      reinterpret_cast<const void*>(set_current_stream)};
+      reinterpret_cast<const void*>(set_current_stream), reinterpret_cast<const void*>(allow_patterns)};
   return table;
 }
 

@@ -30,6 +30,7 @@ struct Warp {
   unsigned live;            // lanes not known to have exited
   unsigned waiting;         // lanes in a group
   unsigned groups;
+  unsigned finished;        // groups that were let go, for debug.hpp
   Group group[32];
   Thread* thread[32];       // of the lanes that wait
   void* data[32];
@@ -57,7 +58,7 @@ __attribute__((noinline)) inline void begin_warps(Block& block) noexcept {
     Warp& warp = block.warps[first / 32];
     const unsigned lanes = block.threads - first;
     warp.live = lanes < 32 ? (1u << lanes) - 1 : all_lanes;
-    warp.waiting = warp.groups = 0;
+    warp.waiting = warp.groups = warp.finished = 0;
   }
 }
 
@@ -71,6 +72,7 @@ inline void finish(Block& block, Warp& warp, unsigned k) noexcept {
     --block.elsewhere;
   }
   warp.waiting &= ~group.arrived;
+  ++warp.finished;
 }
 
 // A calling thread's part in a collective of the lanes in `mask`; returns when all of them, unless exited, took part.
@@ -120,6 +122,7 @@ inline void finish_vote(Block& block) noexcept {
   }
   block.elsewhere -= block.voters;
   block.voters = 0;
+  ++block.votes;
   block.ready.append(block.voting);
 }
 
@@ -181,6 +184,7 @@ inline void release_finished(Block& block, const uint3* running) noexcept {
 }
 
 inline void release_waiting(Block& block) noexcept {
+  if (block.watch && block.watch(block, false)) return;
   release_finished(block, nullptr);
   if (block.ready.empty() && block.warps) {
     // Threads that ask who is active with them: those who ask at the same place, the foremost place of a warp first,
@@ -193,6 +197,7 @@ inline void release_waiting(Block& block) noexcept {
       if (first < warp.groups) finish(block, warp, first);
     }
   }
+  if (block.ready.empty() && block.watch) block.watch(block, true);
   if (block.ready.empty()) report_deadlock(block);
 }
 
