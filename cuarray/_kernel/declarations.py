@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cuarray._kernel.scanner import Scanner
 
@@ -56,6 +57,9 @@ class Declaration:
     parameters: tuple[Parameter, ...]
     doc: str
     line: int
+    # How host_text.py rewrote it for the CPU: the mode of its ca::host::Here, None if it has none; if it is guarded.
+    mode: int | None = None
+    guarded: bool = False
 
     def __str__(self) -> str:
         return f"{self.template + ' ' if self.template else ''}void {self.name}({', '.join(map(str, self.parameters))})"
@@ -107,10 +111,27 @@ class Contents:
         return {name.split("::")[0] for name in self.declared if "::" in name}
 
 
+class Piece(NamedTuple):
+    """One declaration of namespace scope, as indices of tokens."""
+
+    start: int
+    end: int
+    declarator: int  # after `template <...>`
+    opening: int  # the bracket before a function's parameters; `end` if it is none
+    function: str  # the name of a function that only its name reaches; "" for anything else
+    kernel: int | None  # which of Contents.kernels this is
+
+
 def read(source: str) -> Contents:
     """What `source` declares at namespace scope, in order."""
+    return read_pieces(source)[0]
+
+
+def read_pieces(source: str) -> tuple[Contents, Scanner, list[Piece]]:
+    """What `source` declares at namespace scope, and where."""
     scan = Scanner(source)
     contents = Contents(macros=_macros(source))
+    pieces: list[Piece] = []
     scopes: list[str] = []  # the namespaces that are open; "" for extern "C" {
     at = 0
     while at < len(scan):
@@ -131,10 +152,21 @@ def read(source: str) -> Contents:
         else:
             end = _end(scan, at)
             namespaces = tuple(s for s in scopes if s)
-            for name in _declaration(scan, at, end, namespaces, contents):
-                contents.declared.add("::".join((*namespaces, name)))
+            kernels = len(contents.kernels)
+            names = _declaration(scan, at, end, namespaces, contents)
+            contents.declared.update("::".join((*namespaces, name)) for name in names)
+            pieces.append(_piece(scan, at, end, names, kernels if len(contents.kernels) > kernels else None))
             at = max(end, at + 1)
-    return contents
+    return contents, scan, pieces
+
+
+def _piece(scan: Scanner, start: int, end: int, names: list[str], kernel: int | None) -> Piece:
+    at = start
+    while scan.text(at) == "template" and scan.text(at + 1) == "<":
+        at = scan.closing(at + 1) + 1
+    opening = None if scan.text(at) in (*_TYPE_WORDS, "using", "concept", "typedef") else _parameters(scan, at, end)
+    is_function = opening is not None and len(names) == 1 and scan.text(opening - 1) == names[0]
+    return Piece(start, end, at, end if opening is None else opening, names[0] if is_function else "", kernel)
 
 
 def find_kernels(source: str) -> list[Declaration]:

@@ -16,11 +16,14 @@ def deducer(declaration: Declaration, weak: frozenset[int] = frozenset()) -> str
     Template arguments are not deduced from the parameters in `weak`: a Python scalar takes the type that the arrays
     give it, as in NumPy.
     """
-    types = [f"decltype({p.name}){'...' if p.pack else ''}" for p in declaration.parameters]
+    types = [] if declaration.mode is None else [f"::ca::host::Here<{declaration.mode}>"]
+    types += [f"decltype({p.name}){'...' if p.pack else ''}" for p in declaration.parameters]
     name = declaration.name
     if declaration.template:
         name += f"<{', '.join(declaration.template_arguments)}>"
-    instance = f"static_cast<void (*)({', '.join(types)})>(&{name})"
+    instance = (
+        f"static_cast<{'::ca::host::Passes' if declaration.guarded else 'void'} (*)({', '.join(types)})>(&{name})"
+    )
     return _declare(declaration, deducer_name(declaration.name, weak), weak, f"::ca::host::thunk<{instance}>")
 
 

@@ -19,11 +19,12 @@ import re
 import sys
 import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cuarray._errors import CompileError
-from cuarray._kernel.declarations import Contents, read, with_named_lambdas, without_c_linkage
+from cuarray._kernel import host_text
+from cuarray._kernel.declarations import Contents, Declaration, read, read_pieces, with_named_lambdas, without_c_linkage
 from cuarray._kernel.deducers import deducer, defaults
 from cuarray._kernel.scanner import identifiers
 from cuarray._runtime import LinkedCode, Source, cling
@@ -49,6 +50,7 @@ class Definition:
     source: Source | None = None
     includes: tuple[Definition, ...] = ()
     link: tuple[LinkedCode, ...] = ()  # what it calls and other compilers make for the GPU
+    parts: host_text.Parts = field(default_factory=dict)  # what its functions and macros mention
 
     @property
     def visible_names(self) -> set[str]:
@@ -79,7 +81,10 @@ def define(
     text = with_named_lambdas(without_c_linkage(source))
     with cling.lock:
         body, includes = _take_out_includes(text, include_dirs, options, std, including)
-        contents = read(text)
+        contents, scan, pieces = read_pieces(text)
+        parts = host_text.parts(
+            scan, pieces, {m: line.split(maxsplit=2)[2] for m, line in option_macros(options).items()}
+        )
         contents.kernels[:0] = [kernel for included in includes for kernel in included.contents.kernels]
         contents.functions[:0] = [function for included in includes for function in included.contents.functions]
         used = _used(body, contents, includes)
@@ -91,7 +96,8 @@ def define(
         digest = Source("", before + using + text, tuple(include_dirs), options=options, std=std).digest
         namespace = f"cuarray_module_{digest}"
         own_name = name or f"cudadef_{digest[:6]}"
-        wrapped = "".join(f"{line}\n" for line in inherited.values()) + _wrap(body, namespace, using, own_name)
+        inherited_lines = "".join(f"{line}\n" for line in inherited.values())
+        wrapped = inherited_lines + _wrap(body, namespace, using, own_name)
         macros = {**inherited, **contents.macros}
         own = Definition(own_name, namespace, wrapped + _undefine(macros), contents, needs, macros)
         variables = tuple(
@@ -110,13 +116,21 @@ def define(
             variables=variables,
             link=linked_code(needs),
         )
-        definition = Definition(own_name, namespace, own.device_text, contents, needs, macros, device, tuple(includes))
+        definition = Definition(
+            own_name, namespace, own.device_text, contents, needs, macros, device, tuple(includes), (), parts
+        )
+        rewritten = None
+        if not including:  # a header's kernels may be instantiated by what includes it, with the parameters they have
+            known = host_text.merge([parts, *(needed.parts for needed in needs)])
+            host_body, kernels = host_text.rewrite(body, scan, pieces, contents, known)
+            if host_body != body:
+                rewritten = inherited_lines + _wrap(host_body, namespace, using, own_name), kernels
         for directory in include_dirs:
             cling.interpreter().add_include_path(directory)
         # On their own first: headers that a refused source brought are rolled back, and not read again.
         cling.define_headers()
         try:
-            cling.define_once(namespace, _host_text(definition, wrapped), own_name)
+            _define_on_host(definition, wrapped, rewritten)
         except CompileError as error:
             raise CompileError(f"{error}{_hint(str(error))}") from None
         if not including:
@@ -127,6 +141,18 @@ def define(
 def linked_code(needs: Iterable[Definition]) -> tuple[LinkedCode, ...]:
     """What the GPU's linker must add to kernels that use these definitions."""
     return tuple(dict.fromkeys(code for needed in needs for code in needed.link))
+
+
+def _define_on_host(definition: Definition, wrapped: str, rewritten: tuple[str, list[Declaration]] | None) -> None:
+    contents = definition.contents
+    if rewritten is not None:
+        written, contents.kernels = contents.kernels, rewritten[1]
+        try:
+            cling.define_once(definition.namespace, _host_text(definition, rewritten[0]), definition.name)
+            return
+        except CompileError:  # the message shall be about the source as it was written
+            contents.kernels = written
+    cling.define_once(definition.namespace, _host_text(definition, wrapped), definition.name)
 
 
 def host_directives(definition: Definition) -> tuple[str, str]:
@@ -276,6 +302,7 @@ def _note_cppyy_definitions() -> None:
         if text not in _by_digest:
             # Standard headers are for the host; what needs them does not compile for the GPU, and says so.
             device_text = re.sub(r"^[ \t]*#[ \t]*include\b[^\n]*", "", text, flags=re.MULTILINE) + "\n"
-            definition = Definition("a definition of cppyy", "", device_text, read(text), (), {})
+            parts = {"": frozenset(identifiers(text))}
+            definition = Definition("a definition of cppyy", "", device_text, read(text), (), {}, parts=parts)
             _by_digest[text] = definition
             register(definition, named=False)

@@ -32,6 +32,7 @@ class InstanceName(NamedTuple):
 
     full: str
     parameters: str  # its parameter types, as C++ spells them
+    host_type: str  # of a pointer to it on the host, where it may have been rewritten: see host_text.py
     short: str
     text: str  # C++ that the device's compiler needs besides the module's
     also: tuple[Definition, ...] = ()  # definitions that it needs besides those that the module sees
@@ -247,13 +248,15 @@ class Module:
         self, declaration: Declaration, demangled: str, template_arguments: tuple[str, ...]
     ) -> InstanceName:
         # Like ca::host::thunk<&(void NAME<...>(float, float*)), void (*)(float, float*)>*
-        parameters = re.search(r"void \(\*\)\((.*)\)>\*$", demangled)
-        spelled = parameters.group(1) if parameters else ""
+        function = re.search(
+            r"(?P<type>(?:void|ca::host::Passes) \(\*\)\((?:ca::host::Here<\d+>(?:, )?)?(?P<own>.*)\))>\*$", demangled
+        )
+        spelled, host_type = function.group("own", "type") if function else ("", "")
         text = ""
         if not declaration.template:
             full = "::".join((self.namespace, *declaration.namespaces, declaration.name))
         else:
-            inner = re.sub(r"^ca::host::thunk<\(?&\(?(?:void )?", "", demangled)
+            inner = re.sub(r"^ca::host::thunk<\(?&\(?(?:void |ca::host::Passes )?", "", demangled)
             full = inner[: _end_of_name(inner)].strip()
             if _UNSPEAKABLE.search(full):
                 full, text = self._speakable(full, template_arguments)
@@ -263,7 +266,7 @@ class Module:
                 f"{declaration.name}: a template argument is of {also[-1].name}, which {self.name} does not use, and "
                 "programs cannot share their sources' variables: mention it in the kernel's source"
             )
-        return InstanceName(full, spelled, definitions.NAMESPACE.sub("", full), text, also)
+        return InstanceName(full, spelled, host_type, definitions.NAMESPACE.sub("", full), text, also)
 
     def _speakable(self, full: str, template_arguments: tuple[str, ...]) -> tuple[str, str]:
         """`full` with the given spelling of arguments that have none, and the declarations that this spelling needs."""
@@ -286,8 +289,9 @@ class Module:
 
     def load(self, name: InstanceName, overloaded: bool) -> Function:
         """An instance, compiled for the device if it was not yet."""
+        runtime = _runtime.get()
         source, text = self._source_of(name)
-        return _runtime.get().load(source, self.expression(name, overloaded), text)
+        return runtime.load(source, self.expression(name, overloaded, runtime.host_is_device), text)
 
     def code(self, name: InstanceName, overloaded: bool, kind: str, arch: str | None) -> bytes:
         """PTX or machine code of an instance, for a GPU that need not be there."""
@@ -300,9 +304,10 @@ class Module:
         link = definitions.linked_code((*self._definition.needs, *name.also))
         return self._source._replace(link=link), "".join(d.device_text for d in name.also) + name.text
 
-    def expression(self, name: InstanceName, overloaded: bool) -> str:
+    def expression(self, name: InstanceName, overloaded: bool, host: bool = False) -> str:
         """C++ for the address of an instance."""
-        return f"static_cast<void (*)({name.parameters})>(&{name.full})" if overloaded else f"&{name.full}"
+        kind = name.host_type if host else f"void (*)({name.parameters})"
+        return f"static_cast<{kind}>(&{name.full})" if overloaded else f"&{name.full}"
 
 
 def _end_of_name(text: str) -> int:

@@ -21,10 +21,10 @@
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
 #define __shared__ static thread_local
-#define threadIdx (::ca::host::current()->threadIdx)
-#define blockIdx (::ca::host::current()->blockIdx)
-#define blockDim (::ca::host::current()->blockDim)
-#define gridDim (::ca::host::current()->gridDim)
+#define threadIdx (ca_here().threadIdx)
+#define blockIdx (ca_here().blockIdx)
+#define blockDim (ca_here().blockDim)
+#define gridDim (ca_here().gridDim)
 #define warpSize 32
 #define __syncthreads ::ca::host::barrier
 #define __assert_fail ::ca::host::assertion_failed  // which assert() calls

@@ -74,6 +74,9 @@ struct Block {
   uint3 blockIdx = {0, 0, 0};
   dim3 blockDim, gridDim;
 
+  unsigned run = 1;             // blocks from this one to the end of its row or of what there is to do
+  unsigned taken = 1;           // of these, blocks that a call of `function` ran at once
+  bool wide = false;            // `function` is faster with many blocks at once
   unsigned threads = 0;         // in this block
   unsigned started = 0;         // threads are started in order
   unsigned live = 0;            // threads that have not exited, started or not; 0: no block is running
@@ -118,6 +121,13 @@ __attribute__((const, noinline)) inline Block* current() noexcept {
   static thread_local Block block;
   return &block;
 }
+
+}  // namespace ca::host
+
+// What the index macros read, but in kernels that have a parameter of this name: see Here.
+inline const ca::host::Block& ca_here() noexcept { return *ca::host::current(); }
+
+namespace ca::host {
 
 // ---- scratch ----------------------------------------------------------------------------------------------------
 struct ScratchList {
@@ -278,13 +288,125 @@ template <auto F, class... A> struct thunk<F, void (*)(A...)> {
 };
 template <auto F, class... A> struct thunk<F, void (*)(A...) noexcept> : thunk<F, void (*)(A...)> {};
 
+// What a kernel's guards say of a thread, and for how many threads of the row, from this one, they say the same.
+struct Passes {
+  bool passes = false, branch = false;
+  int steady = 1;
+};
+constexpr int unchanging = 0x7fffffff;
+constexpr int sooner(int a, int b) { return a < b ? a : b; }
+// For how many steps of i, which grows by one, comparisons of i and the limit stay as they are; or fewer.
+template <class T, class L> constexpr int steady(T i, L limit) {
+  const long long from = static_cast<long long>(i), to = static_cast<long long>(limit);
+  const long long zero = from < 0 ? -from : unchanging;  // where it would be an unsigned number's turn
+  const long long there = from < to ? to - from : from == to ? 1 : unchanging;
+  const long long least = zero < there ? zero : there;
+  return least < unchanging ? int(least) : unchanging;
+}
+
+// The first parameter of a kernel that needs no thread in memory; host_text.py rewrites kernels so. The compiler keeps
+// it in registers and sees a loop over threads, which it can vectorise.
+template <int Mode> struct Here {
+  static constexpr bool fused = Mode & 1;    // threads of neighbouring blocks are one loop: threadIdx.x goes on
+  static constexpr bool strided = Mode & 2;  // the kernel is one round of a loop over the grid
+
+  uint3 threadIdx, blockIdx;
+  dim3 blockDim, gridDim;
+  bool probe;   // only say whether this thread passes the kernel's guards
+  bool branch;  // the condition of the kernel's first `if` after them
+  unsigned long long round;
+
+  constexpr const Here& operator()() const noexcept { return *this; }
+  // `round` times i += step
+  template <class T, class S> constexpr void advance(T& i, S step) const noexcept {
+    using U = std::make_unsigned_t<T>;
+    i = T(U(i) + U(round) * U(T(step)));
+  }
+};
+
+// A kernel that returns Passes has guards: run_threads asks them first, and runs the kernel for those that pass.
+template <auto F, bool Guarded, int Mode, class... A> struct indexed_thunk {
+  using function_type = void (*)(A...);
+  static void run_threads(Block& block, void** args) noexcept { run(block, args, std::index_sequence_for<A...>()); }
+
+ private:
+  template <class T> using value = std::remove_cv_t<std::remove_reference_t<T>>;
+  template <std::size_t... I> static void run(Block& block, void** args, std::index_sequence<I...>) noexcept {
+    run(block, *static_cast<value<A>*>(args[I])...);
+  }
+  static void run(Block& block, value<A>... a) noexcept {
+    uint3 blockIdx = block.blockIdx;
+    const dim3 blockDim = block.blockDim, gridDim = block.gridDim;
+    int begin = 0, end = int(blockDim.x);  // signed, and no part of a sum: the compiler knows that it does not wrap
+    if constexpr (Here<Mode>::fused || Guarded)
+      if (std::uint64_t(gridDim.x) * blockDim.x > 0x7fffffff) return run_slowly(block, a...);
+    if constexpr (Here<Mode>::fused) {
+      constexpr unsigned most = Here<Mode>::strided ? 1 << 20 : 4096;  // threads: what is done once a row costs nothing
+      const unsigned blocks = blockDim.x >= most ? 1 : most / blockDim.x;
+      block.taken = block.run < blocks ? block.run : blocks;
+      begin = int(blockIdx.x * blockDim.x);
+      end = begin + int(block.taken * blockDim.x);
+      blockIdx.x = 0;
+    }
+    block.wide = Here<Mode>::strided;
+    for (unsigned z = 0; z < blockDim.z; ++z)
+      for (unsigned y = 0; y < blockDim.y; ++y)
+        for (unsigned long long round = 0;; ++round) {
+          // Hidden from the compiler: it takes an index that grows with y for one that grows with x, by so many as that.
+          unsigned row = y;
+          asm("" : "+r"(row));
+          bool all = true;
+          for (int first = begin, last = end; first < end; first = last, last = end) {
+            Passes asked{true, false, 0};
+            if constexpr (Guarded) {
+              asked = F(Here<Mode>{{unsigned(first), row, z}, blockIdx, blockDim, gridDim, true, false, round}, a...);
+              if (asked.steady < end - first) last = first + asked.steady;
+              all &= asked.passes;
+              if (!asked.passes) continue;
+            }
+            if (asked.branch)
+              for (int x = first; x < last; ++x)
+                F(Here<Mode>{{unsigned(x), row, z}, blockIdx, blockDim, gridDim, false, true, round}, a...);
+            else
+              for (int x = first; x < last; ++x)
+                F(Here<Mode>{{unsigned(x), row, z}, blockIdx, blockDim, gridDim, false, false, round}, a...);
+          }
+          // As a round is as wide as the grid, there is no other for anybody when it was too much for somebody.
+          if (!Here<Mode>::strided || !all) break;
+        }
+    finish(block);
+  }
+  // Thread by thread, where a thread's number in its row does not fit an int.
+  __attribute__((noinline, cold, minsize)) static void run_slowly(Block& block, value<A>... a) noexcept {
+    for (unsigned i = 0; i < block.threads; ++i) {
+      const unsigned row = i / block.blockDim.x, y = row % block.blockDim.y, z = row / block.blockDim.y;
+      Here<Mode> here{{i % block.blockDim.x, y, z}, block.blockIdx, block.blockDim, block.gridDim, false, false, 0};
+      for (Passes asked{true}; asked.passes; ++here.round) {
+        if constexpr (Guarded) here.probe = true, asked = F(here, a...);
+        here.probe = false, here.branch = asked.branch;
+        if (asked.passes) F(here, a...);
+        if (!Here<Mode>::strided) break;
+      }
+    }
+    finish(block);
+  }
+  static void finish(Block& block) noexcept {
+    block.started = block.threads;
+    block.live = 0;
+  }
+};
+template <auto F, int Mode, class... A>
+struct thunk<F, void (*)(Here<Mode>, A...)> : indexed_thunk<F, false, Mode, A...> {};
+template <auto F, int Mode, class... A>
+struct thunk<F, Passes (*)(Here<Mode>, A...)> : indexed_thunk<F, true, Mode, A...> {};
+
 // ---- grids --------------------------------------------------------------------------------------------------------
 struct Grid : Job {
   RunThreads* function;
   void** args;
   dim3 gridDim, blockDim;
   std::size_t shared_bytes;
-  std::uint64_t blocks, chunk;
+  std::uint64_t blocks, chunk, wide_chunk;
   std::atomic<std::uint64_t> next_block{0};
   std::atomic<int> result{success};
 };
@@ -306,13 +428,16 @@ inline void take_blocks(void* argument) noexcept {
   Grid& grid = *static_cast<Grid*>(argument);
   Block& block = *current();
   while (true) {
-    std::uint64_t i = grid.next_block.fetch_add(grid.chunk, std::memory_order_relaxed);
+    const std::uint64_t chunk = block.wide ? grid.wide_chunk : grid.chunk;
+    std::uint64_t i = grid.next_block.fetch_add(chunk, std::memory_order_relaxed);
     if (i >= grid.blocks) break;
     const std::uint64_t left = grid.blocks - i, rows = i / grid.gridDim.x;
     block.blockIdx = {unsigned(i % grid.gridDim.x), unsigned(rows % grid.gridDim.y), unsigned(rows / grid.gridDim.y)};
-    for (std::uint64_t n = left < grid.chunk ? left : grid.chunk; n > 0; --n) {
+    for (std::uint64_t n = left < chunk ? left : chunk; n > 0; n -= block.taken) {
+      const unsigned row = grid.gridDim.x - block.blockIdx.x;
+      block.run = n < row ? unsigned(n) : row;
       run_block(block);
-      if (++block.blockIdx.x == grid.gridDim.x) {
+      if ((block.blockIdx.x += block.taken) == grid.gridDim.x) {
         block.blockIdx.x = 0;
         if (++block.blockIdx.y == grid.gridDim.y) {
           block.blockIdx.y = 0;
@@ -371,12 +496,13 @@ inline int launch(void* function, unsigned grid_x, unsigned grid_y, unsigned gri
   grid.blocks = std::uint64_t(grid_x) * grid_y * grid_z;
   const std::uint64_t workers = grid.blocks > 1 ? worker_count() : 1;
   if (workers == 1 || current()->live) {  // within a kernel the other cores are busy already
-    grid.chunk = grid.blocks;
+    grid.chunk = grid.wide_chunk = grid.blocks;
     run_blocks(grid);
   } else {
     // Chunks so small that no core waits long for the last one, so large that taking one costs nothing.
-    constexpr std::uint64_t chunks_per_worker = 32;
+    constexpr std::uint64_t chunks_per_worker = 32, wide_chunks_per_worker = 2;
     grid.chunk = grid.blocks / (workers * chunks_per_worker) + 1;
+    grid.wide_chunk = grid.blocks / (workers * wide_chunks_per_worker) + 1;
     run_job(grid, unsigned((grid.blocks < workers ? grid.blocks : workers) - 1));
   }
   return grid.result;

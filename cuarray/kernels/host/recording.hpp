@@ -29,6 +29,10 @@ template <auto F, class... A> struct kernel_parameters<F, void (*)(A...)> {
 };
 template <auto F, class... A>
 struct kernel_parameters<F, void (*)(A...) noexcept> : kernel_parameters<F, void (*)(A...)> {};
+template <auto F, int Mode, class... A>
+struct kernel_parameters<F, void (*)(Here<Mode>, A...)> : kernel_parameters<F, void (*)(A...)> {};
+template <auto F, int Mode, class... A>
+struct kernel_parameters<F, Passes (*)(Here<Mode>, A...)> : kernel_parameters<F, void (*)(A...)> {};
 template <auto F>
 inline constexpr KernelDescription kernel_description = {
     &thunk<F>::run_threads, kernel_parameters<F>::sizes, kernel_parameters<F>::count};
