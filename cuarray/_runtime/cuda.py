@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -314,17 +314,24 @@ class CudaRuntime(Runtime):
 
     def _end_capture(self, capture: Capture, discard: bool) -> Any:
         builder = capture.native
+        graph = None
         try:
             if not discard:
                 with self._core("cuStreamEndCapture"):
-                    return builder.end_building().complete()
+                    graph = _Graph(builder, builder.end_building().complete())
         finally:
-            with contextlib.suppress(Exception):  # of a capture that is not valid any more
-                builder.close()
-        return None
+            if graph is None:
+                with contextlib.suppress(Exception):  # of a capture that is not valid any more
+                    builder.close()
+        return graph
 
     def launch_graph(self, graph: Any, stream: int) -> None:
-        self._call("cuGraphLaunch", graph.handle, stream)
+        outer = self.captures.get(stream)
+        if outer is None:
+            self._call("cuGraphLaunch", graph.executable.handle, stream)
+        else:  # the driver launches no graph on a stream that is captured
+            with self._core("cuGraphAddChildGraphNode"):
+                outer.native.embed(graph.builder)
 
     # ---- description
     def device_name(self) -> str:
@@ -332,6 +339,13 @@ class CudaRuntime(Runtime):
 
     def describe(self) -> list[dict[str, object]]:
         return [_describe(device, self) for device in type(self.device).get_all_devices()]
+
+
+class _Graph(NamedTuple):
+    """A captured graph: its description, which another graph can take in, and what can be launched."""
+
+    builder: Any
+    executable: Any
 
 
 def _describe(device: Any, runtime: CudaRuntime) -> dict[str, object]:

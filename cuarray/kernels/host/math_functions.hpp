@@ -309,8 +309,8 @@ inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selectors) {
   const unsigned long long bytes = (unsigned long long)high << 32 | low;
   unsigned result = 0;
   for (int i = 0; i < 4; ++i) {
-    const unsigned selector = selectors >> (4 * i), byte = unsigned(bytes >> (8 * (selector & 7))) & 0xff;
-    result |= (selector & 8 ? (byte & 0x80 ? 0xff : 0) : byte) << (8 * i);
+    const unsigned selector = selectors >> (4 * i) & 7;  // a nibble's highest bit has no meaning, unlike PTX's prmt
+    result |= (unsigned(bytes >> (8 * selector)) & 0xff) << (8 * i);
   }
   return result;
 }
