@@ -154,7 +154,9 @@ def test_numpy_view_of_every_layout(x: Pair) -> None:
     np.testing.assert_array_equal(host, x.numpy)
     assert host.dtype == x.numpy.dtype
     if x.numpy.size:
-        assert host.strides == x.numpy.strides
+        # The stride of an axis with one element says nothing, and NumPy makes its own.
+        real = [axis for axis, extent in enumerate(x.numpy.shape) if extent > 1]
+        assert [host.strides[axis] for axis in real] == [x.numpy.strides[axis] for axis in real]
         assert host.__array_interface__["data"][0] == x.cuarray.pointer
 
 

@@ -167,7 +167,7 @@ def test_branches_of_a_warp() -> None:
 @pytest.mark.parametrize("threads", [20, 32, 64, 200])
 def test_exited_threads_do_not_count(threads: int) -> None:
     out = ca.zeros(threads, "int32")
-    warps().leaving[3, threads](out)
+    warps().leaving[1, threads](out)
     i = np.arange(threads)
     stays = i % 32 < 20
     in_warp = np.array([stays[k // 32 * 32 : k // 32 * 32 + 32].sum() for k in i])
