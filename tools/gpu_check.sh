@@ -23,7 +23,8 @@ echo "== compute-sanitizer memcheck"
 export CUARRAY_MEMORY_POOL=0 HYPOTHESIS_PROFILE=quick
 timeout "${MEMCHECK_SECONDS:-1800}" compute-sanitizer --tool memcheck --report-api-errors no --show-backtrace device \
     --error-exitcode 9 "$python" -m pytest -q -p no:cacheprovider tests/test_kernels.py tests/test_linear_algebra.py \
-    tests/test_reductions.py tests/test_manipulation.py tests/test_indexing.py >"$logs/memcheck.txt" 2>&1 || failed=1
+    tests/test_reductions.py tests/test_manipulation.py tests/test_indexing.py tests/test_classic_kernels.py \
+    tests/test_definitions.py tests/test_kernel_arguments.py >"$logs/memcheck.txt" 2>&1 || failed=1
 # A planted error must be seen, or a clean result would mean nothing.
 planted='import cuarray as ca; x = ca.zeros(100, "float32")
 ca.cudadef("__global__ void f(float* x) { x[100] = 1; }", name="planted").f[1, 1](x); ca.cuda.synchronize()'
