@@ -32,7 +32,7 @@ def architecture(compute_capability: tuple[int, int]) -> str:
 @functools.cache
 def _headers_digest() -> bytes:
     digest = hashlib.sha256()
-    for path in sorted(KERNELS.rglob("*.cuh")):
+    for path in sorted([*KERNELS.rglob("*.cuh"), *(KERNELS / "device").iterdir()]):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.digest()
 
