@@ -259,3 +259,18 @@ def test_launched_from_njit() -> None:
     array = ca.asarray(np.arange(100, dtype="int32"))
     call(array, array.size)
     np.testing.assert_array_equal(np.asarray(array), 4 * np.arange(100))
+
+
+def test_a_source_whose_rewritten_text_is_refused_can_be_defined_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rewrite = host_text.rewrite
+
+    def spoiled(*arguments):
+        text, kernels = rewrite(*arguments)
+        return f"{text} not_a_type spoiled;", kernels
+
+    monkeypatch.setattr(host_text, "rewrite", spoiled)
+    source = "template <class T> __global__ void refused(T* x, T a) { if (threadIdx.x < 4) x[threadIdx.x] = a; }"
+    x = ca.zeros(4, "int32")
+    for value in (np.int32(1), 2):  # the second asks C++ a question that was not asked before
+        ca.cudadef(source).refused[1, 8](x, value)
+        assert x.tolist() == [value] * 4

@@ -66,6 +66,7 @@ class Definition:
 _by_name: dict[str, Definition] = {}  # the latest definition of every name
 _by_source_name: dict[str, Definition] = {}  # for #include "name"
 _by_digest: dict[str, Definition] = {}  # headers, and cppyy's definitions
+_as_written: set[str] = set()  # the namespaces of those whose rewritten text was refused
 _by_namespace: weakref.WeakValueDictionary[str, Definition] = weakref.WeakValueDictionary()
 
 
@@ -145,13 +146,14 @@ def linked_code(needs: Iterable[Definition]) -> tuple[LinkedCode, ...]:
 
 def _define_on_host(definition: Definition, wrapped: str, rewritten: tuple[str, list[Declaration]] | None) -> None:
     contents = definition.contents
-    if rewritten is not None:
+    if rewritten is not None and definition.namespace not in _as_written:
         written, contents.kernels = contents.kernels, rewritten[1]
         try:
             cling.define_once(definition.namespace, _host_text(definition, rewritten[0]), definition.name)
             return
         except CompileError:  # the message shall be about the source as it was written
             contents.kernels = written
+            _as_written.add(definition.namespace)  # which is what it is when the same source comes again
     cling.define_once(definition.namespace, _host_text(definition, wrapped), definition.name)
 
 
