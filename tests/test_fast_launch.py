@@ -8,7 +8,6 @@ import enum
 import gc
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +22,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from process import resident
 
 import cuarray as ca
 from cuarray import _runtime
@@ -589,12 +589,6 @@ mod.f[1, 1](x, 2.0)
 assert x.tolist() == [10] and cppyy.gbl.size_of([1, 2, 3]) == 3
 assert type(mod.f[1, 1]) is not mod.f[1, 1].__class__, "the fast way was not taken"
 """
-
-
-def resident() -> int:
-    """Bytes of this process in memory."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:

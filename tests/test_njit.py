@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from process import resident
 from strategies import Pair as Arrays
 from strategies import pairs
 
@@ -300,18 +300,17 @@ def test_no_memory_is_lost_over_many_calls() -> None:
 
     x = ca.ones(100)
 
-    def resident() -> int:
+    def resident_after_a_call() -> int:
         run(x, 10)
         gc.collect()
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
+        return resident()
 
-    resident()
-    before, memory = used(), resident()
+    resident_after_a_call()
+    before, memory = used(), resident_after_a_call()
     for _ in range(100_000):
         run(x, 10)
     assert used() == before
-    assert resident() - memory < 4 << 20
+    assert resident_after_a_call() - memory < 4 << 20
 
 
 # ---- new arrays
