@@ -1,0 +1,12 @@
+"""Shapes and strides -> what to launch. No CUDA, no compiler: every plan can be computed and tested anywhere.
+
+A plan names a kernel instance (a template and its arguments; never a shape) and gives the launch extents and the
+64-bit words of the kernel's parameter that follow its head (see Head in kernels/elementwise.cuh).
+"""
+
+from cuarray._plan._common import Instance, Plan, collapse
+from cuarray._plan._elementwise import Operand, elementwise
+from cuarray._plan._matmul import matmul
+from cuarray._plan._reduction import ReducePlan, reduction
+
+__all__ = ["Instance", "Operand", "Plan", "ReducePlan", "collapse", "elementwise", "matmul", "reduction"]

@@ -1,0 +1,64 @@
+"""What all plans are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Instance(NamedTuple):
+    """A kernel template with its arguments: what is compiled, cached and loaded."""
+
+    header: str  # under kernels/
+    name: str  # the C++ name of the instance
+
+
+class Plan(NamedTuple):
+    """One launch."""
+
+    instance: Instance
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    words: tuple[int, ...]  # the parameter after its head
+
+
+INT32_MAX = 2**31 - 1
+# Dimensions that kernels are instantiated for; a plan with fewer is padded with leading extents of 1.
+_RANKS = (1, 2, 3, 4, 6, 8, 16, 32, 64)
+
+
+def rank_for(ndim: int) -> int:
+    """The number of dimensions of the kernel that serves `ndim`."""
+    return next(rank for rank in _RANKS if rank >= ndim)
+
+
+def collapse(
+    shape: Sequence[int], strides: Sequence[Sequence[int]]
+) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """Drop extents of 1 and merge neighbouring axes that every operand walks as one.
+
+    >>> collapse((2, 1, 3), [(12, 12, 4), (0, 0, 4)])
+    ((2, 3), ((12, 4), (0, 4)))
+    >>> collapse((2, 3), [(12, 4), (12, 4)])
+    ((6,), ((4,), (4,)))
+    """
+    out_shape: list[int] = []
+    out_strides: list[list[int]] = [[] for _ in strides]
+    for axis, extent in enumerate(shape):
+        if extent == 1:
+            continue
+        steps = [own[axis] for own in strides]
+        if out_shape and all(last[-1] == step * extent for last, step in zip(out_strides, steps, strict=True)):
+            out_shape[-1] *= extent
+            for last, step in zip(out_strides, steps, strict=True):
+                last[-1] = step
+        else:
+            out_shape.append(extent)
+            for last, step in zip(out_strides, steps, strict=True):
+                last.append(step)
+    return tuple(out_shape), tuple(tuple(own) for own in out_strides)
+
+
+def pad(values: tuple[int, ...], rank: int, fill: int) -> tuple[int, ...]:
+    """`values` with as many `fill` before them as make them `rank`."""
+    return (fill,) * (rank - len(values)) + values

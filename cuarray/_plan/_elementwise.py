@@ -1,0 +1,67 @@
+"""Plans of elementwise operations (kernels/elementwise.cuh)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cuarray import _tuning
+from cuarray._dtypes import storage_name
+from cuarray._layout import Layout, broadcast_strides
+from cuarray._plan._common import INT32_MAX, Instance, Plan, collapse, pad, rank_for
+from cuarray._tuning import Target
+
+
+def _order_axes(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list]:
+    """Axes sorted so that the output is walked through memory in order: a transposed pair becomes contiguous."""
+    order = sorted(range(len(shape)), key=lambda d: -abs(strides[0][d]))
+    if order == list(range(len(shape))):
+        return shape, strides
+    return tuple(shape[d] for d in order), [tuple(own[d] for d in order) for own in strides]
+
+
+class Operand(NamedTuple):
+    """An input of an elementwise operation: an array's layout, or None for a scalar; and the loop's dtype for it."""
+
+    layout: Layout | None
+    loop: np.dtype
+
+
+def elementwise(
+    target: Target, functor: str, out: Layout, loop_out: np.dtype, operands: Sequence[Operand], position: bool = False
+) -> Plan:
+    """The launch of `functor` over `operands` broadcast to `out`; `position` passes the item's number first."""
+    strides = [out.strides]
+    types = []
+    for layout, loop in operands:
+        if layout is None:
+            types.append(f"ca::Scalar<{storage_name(loop)}>")
+            strides.append((0,) * out.ndim)
+        else:
+            types.append(f"ca::Array<{storage_name(layout.dtype)}, {storage_name(loop)}>")
+            strides.append(broadcast_strides(layout, out.shape))
+    types.insert(0, f"ca::Array<{storage_name(out.dtype)}, {storage_name(loop_out)}>")
+    if position:
+        assert out.c_contiguous, "the item's number is its place in C order"
+        types.insert(1, "ca::Position")
+    blocks = _tuning.elementwise_blocks(target, out.size)
+    block = (target.block_threads, 1, 1)
+    ordered_shape, ordered = _order_axes(out.shape, strides)
+    shape, ordered = collapse(ordered_shape, ordered)  # type: ignore[assignment]
+    arrays = [own for own, layout in zip(ordered, [out, *(o.layout for o in operands)], strict=True) if layout]
+    itemsizes = [layout.dtype.itemsize for layout in [out, *(o.layout for o in operands)] if layout]
+    threads = blocks * block[0]
+    if len(shape) <= 1 and all(own in ((), (size,)) for own, size in zip(arrays, itemsizes, strict=True)):
+        index = "int" if out.size + threads <= INT32_MAX else "long"
+        name = f"ca::elementwise_contiguous<{functor}, {index}, {', '.join(types)}>"
+        return Plan(Instance("elementwise.cuh", name), (blocks, 1, 1), block, (out.size,))
+    if position:
+        raise AssertionError("a C-contiguous output collapses to one axis")
+    rank = rank_for(max(len(shape), 1))
+    reach = max(sum((e - 1) * abs(s) for e, s in zip(shape, own, strict=True)) for own in ordered)
+    index = "int" if max(out.size + threads, reach) <= INT32_MAX else "long"
+    name = f"ca::elementwise_strided<{functor}, {index}, {rank}, {', '.join(types)}>"
+    words = (out.size, *pad(shape, rank, 1), *(w for own in ordered for w in pad(own, rank, 0)))
+    return Plan(Instance("elementwise.cuh", name), (blocks, 1, 1), block, words)
