@@ -471,6 +471,28 @@ class CuArray:
         """Index of the first maximum; see `cuarray.argmax`."""
         return F.argmax(self, axis, out=out, keepdims=keepdims)
 
+    def sort(self, axis: Any = -1, kind: str | None = None, order: Any = None, *, stable: bool | None = None) -> None:
+        """Sort in place along an axis; see `cuarray.sort`."""
+        F.sort_in_place(self, axis, kind, order, stable=stable)
+
+    def argsort(
+        self, axis: Any = -1, kind: str | None = None, order: Any = None, *, stable: bool | None = None
+    ) -> CuArray:
+        """The indices that sort along an axis; see `cuarray.argsort`."""
+        return F.argsort(self, axis, kind, order, stable=stable)
+
+    def partition(self, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> None:
+        """Partition in place along an axis; see `cuarray.partition`."""
+        F.partition_in_place(self, kth, axis, kind, order)
+
+    def argpartition(self, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> CuArray:
+        """The indices that partition along an axis; see `cuarray.argpartition`."""
+        return F.argpartition(self, kth, axis, kind, order)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> CuArray:
+        """Where elements would be put into this sorted array; see `cuarray.searchsorted`."""
+        return F.searchsorted(self, v, side, sorter)
+
     def clip(self, min: Any = None, max: Any = None, out: CuArray | None = None) -> CuArray:
         """The elements limited to a range; see `cuarray.clip`."""
         return F.clip(self, min, max, out=out)

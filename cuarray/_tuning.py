@@ -75,3 +75,108 @@ MATMUL_STRIP = 256  # columns that matmul_rows keeps in accumulators: 2 KiB of f
 def matmul_rows_blocks(target: Target, rows: int, flops: int) -> int:
     """Blocks of matmul_rows: one until the product is worth a second core."""
     return max(1, min(4 * target.processors, rows, flops // (8 * _HOST_CHUNK)))
+
+
+@dataclass(frozen=True, slots=True)
+class SortPolicy:
+    """How rows are sorted: in shared memory (`tile` > 0), by a thread each (`whole_rows`), or by digits in chunks."""
+
+    blocks: int  # of the launch; of a row where it is cut into chunks
+    threads: int
+    tile: int = 0  # elements that a block holds
+    whole_rows: bool = False
+    chunk: int = 0  # elements of a row that a block counts and moves
+    items: int = 1  # of these, elements that a thread holds at once
+    partials: int = 0  # blocks that look which digits vary
+
+
+_SORT_THREADS = 256  # a digit has so many values
+_SORT_ITEMS = {1: 16, 2: 16, 4: 16, 8: 12, 16: 6}  # by bytes of an element: at most 43 KiB of shared memory a block
+_SORT_TILE = {1: 2048, 2: 2048, 4: 2048, 8: 2048, 16: 1024}
+
+
+def sort_policy(target: Target, rows: int, n: int, itemsize: int) -> SortPolicy:
+    """The policy for `rows` rows of `n` elements."""
+    if target.one_thread_blocks:
+        workers = 4 * target.processors
+        if rows * n < 2 * _HOST_CHUNK or (rows >= 2 * target.processors and n < 2**31):
+            # Sorting takes some ten times as long as a simple operation on each element.
+            return SortPolicy(max(1, min(workers, rows, rows * n // (_HOST_CHUNK // 8))), 1, whole_rows=True)
+        # A chunk a core: every further chunk costs a pass 256 counts.
+        blocks = max(1, min(target.processors, n // _HOST_CHUNK))
+        return SortPolicy(blocks, 1, chunk=-(-n // blocks), partials=max(1, min(workers, rows * n // _HOST_CHUNK)))
+    resident = target.processors * target.blocks_per_processor
+    tile = _SORT_TILE[itemsize]
+    if n <= tile:
+        extent = 1 << max(1, (n - 1).bit_length())
+        return SortPolicy(max(1, min(-(-rows * extent // tile), resident * 4)), _SORT_THREADS, tile=tile)
+    items = _SORT_ITEMS[itemsize]
+    step = _SORT_THREADS * items
+    tiles = -(-n // step)
+    blocks = min(tiles, max(1, 4 * target.processors // rows))
+    chunk = -(-tiles // blocks) * step
+    return SortPolicy(
+        -(-n // chunk), _SORT_THREADS, chunk=chunk, items=items, partials=max(1, min(resident, rows * n // 4096))
+    )
+
+
+def sort_scan_blocks(target: Target, lists: int) -> int:
+    """Blocks that scan so many lists of counts, a warp (on the host a thread) a list."""
+    if target.one_thread_blocks:
+        return 1
+    return max(1, min(-(-lists * 32 // _SORT_THREADS), target.processors * target.blocks_per_processor * 4))
+
+
+def chunks(target: Target, n: int) -> tuple[int, int]:
+    """Blocks that share `n` items, and how many each gets, for kernels whose blocks go through their own in order."""
+    if target.one_thread_blocks:
+        blocks = max(1, min(4 * target.processors, n // _HOST_CHUNK))
+    else:
+        blocks = max(1, min(target.processors * target.blocks_per_processor, -(-n // (8 * target.block_threads))))
+    chunk = max(1, -(-n // blocks))
+    return max(1, -(-n // chunk)), chunk
+
+
+def row_blocks(target: Target, rows: int, n: int) -> int:
+    """Blocks of a kernel whose blocks do whole rows."""
+    if target.one_thread_blocks:
+        return max(1, min(4 * target.processors, rows, rows * n // _HOST_CHUNK))
+    return max(1, min(rows, target.processors * target.blocks_per_processor * 4))
+
+
+@dataclass(frozen=True, slots=True)
+class CountPolicy:
+    """How occurrences are counted: by block, `held` counts in shared memory, or all `together` by atomic additions."""
+
+    blocks: int
+    chunk: int
+    held: int
+    together: bool
+
+
+_HELD_COUNTS = 4096  # 16 KiB of shared memory
+
+
+def count_policy(target: Target, n: int, bins: int) -> CountPolicy:
+    """The policy for `n` numbers below `bins`."""
+    blocks, chunk = chunks(target, n)
+    if target.one_thread_blocks:
+        # A block's counts are set to 0 and added up: not more of them than there are numbers to count.
+        blocks = max(1, min(blocks, target.processors, n // max(1, 4 * bins)))
+        chunk = max(1, -(-n // blocks))
+        return CountPolicy(max(1, -(-n // chunk)), chunk, 0, False)
+    if bins <= _HELD_COUNTS and n // max(bins, 1) >= 4:
+        blocks = max(1, min(blocks, n // max(1, 4 * bins)))
+        chunk = max(1, -(-n // blocks))
+        return CountPolicy(max(1, -(-n // chunk)), chunk, _HELD_COUNTS, False)
+    return CountPolicy(elementwise_blocks(target, n), 0, 0, True)
+
+
+def segment_policy(target: Target, n: int, bins: int) -> tuple[int, int]:
+    """Threads a segment, and blocks, for sums of `bins` segments of `n` items in all."""
+    if target.one_thread_blocks:
+        return 1, max(1, min(4 * target.processors, bins, n // _HOST_CHUNK))
+    resident = target.processors * target.blocks_per_processor
+    if n // max(bins, 1) <= 32:
+        return 1, max(1, min(-(-bins // target.block_threads), resident * 4))
+    return target.block_threads, max(1, min(bins, resident * 4))

@@ -128,6 +128,39 @@ def test_reductions(name: str, architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_sorting(architecture: str) -> None:
+    """Short and long rows; values, indices and both; keys of every size."""
+
+    def plans() -> Iterator[_plan.Plan]:
+        names = ("bool", "int64", "float16", "float32", "complex128") if architecture == "sm_90a" else ("float32",)
+        for dtype in map(np.dtype, names):
+            for n, wanted in ((100, (True, True)), (1_000_000, (True, False)), (1_000_000, (False, True))):
+                yield from _plan.sort(H100, dtype, 1, n, *wanted).launches
+
+    names = instances(plans())
+    for kernel in ("sort_tiles", "radix_varying", "radix_count", "radix_scan", "radix_scatter", "radix_finish"):
+        assert any(kernel in name for name in names)
+    compile_all("sort.cuh", names, architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_searching_and_counting(architecture: str) -> None:
+    searches = (_plan.search(H100, dtype, side, 2, 8, 8, 0) for dtype in dtypes_for(architecture) for side in range(3))
+    compile_all("search.cuh", instances(searches), architecture)
+    moves = [_plan.gather(H100, size, 1, 8, 1, 8, 0) for size in (1, 2, 4, 8, 16)]
+    moves += [_plan.scatter(H100, size, 8) for size in (1, 2, 4, 8, 16)]
+    selections = [_plan.select(H100, 1000, ranks) for ranks in (False, True)]
+    moves += [plan for selection in selections for plan in (*selection.counting, selection.place)]
+    compile_all("select.cuh", instances(iter([*moves, _plan.running_sums(H100, 2, 8)])), architecture)
+    counts = [_plan.count(H100, 100_000, bins).plan for bins in (10, 100_000)]
+    counts += [_plan.segment_sums(H100, 100_000, bins) for bins in (10, 100_000)]
+    names = instances(iter(counts))
+    assert len(names) == 4
+    names += instances(_plan.bin_numbers(H100, d, 9, 3, True) for d in dtypes_for(architecture) if d.kind in "iuf")
+    compile_all("histogram.cuh", names, architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_matmul(architecture: str) -> None:
     plans = (
         _plan.matmul(H100, layout(dtype, (2, 8, 8)), layout(dtype, (2, 8, 8)), (2,), dtype)

@@ -60,6 +60,13 @@ from cuarray._functions.reductions import (
     prod,
     sum,
 )
+from cuarray._functions.sorting import (
+    argpartition,
+    argsort,
+    partition_in_place,
+    searchsorted,
+    sort_in_place,
+)
 
 # What NumPy's ufuncs do when an operand is a CuArray.
 BY_NUMPY_UFUNC: dict[np.ufunc, Any] = {**_elementwise.BY_NUMPY_UFUNC, np.matmul: matmul}

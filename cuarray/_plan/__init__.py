@@ -8,5 +8,39 @@ from cuarray._plan._common import Instance, Plan, collapse
 from cuarray._plan._elementwise import Operand, elementwise
 from cuarray._plan._matmul import matmul
 from cuarray._plan._reduction import ReducePlan, reduction
+from cuarray._plan._searching import (
+    CountPlan,
+    SelectPlan,
+    bin_numbers,
+    count,
+    gather,
+    running_sums,
+    scatter,
+    search,
+    segment_sums,
+    select,
+)
+from cuarray._plan._sorting import SortPlan, sort
 
-__all__ = ["Instance", "Operand", "Plan", "ReducePlan", "collapse", "elementwise", "matmul", "reduction"]
+__all__ = [
+    "CountPlan",
+    "Instance",
+    "Operand",
+    "Plan",
+    "ReducePlan",
+    "SelectPlan",
+    "SortPlan",
+    "bin_numbers",
+    "collapse",
+    "count",
+    "elementwise",
+    "gather",
+    "matmul",
+    "reduction",
+    "running_sums",
+    "scatter",
+    "search",
+    "segment_sums",
+    "select",
+    "sort",
+]

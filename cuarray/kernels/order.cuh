@@ -1,0 +1,114 @@
+// Keys: unsigned numbers whose order is NumPy's order of the elements. -0.0 and 0.0 have one key, and so have all NaNs,
+// the largest. Complex numbers are ordered by their real parts, then by their imaginary ones; those with a NaN come
+// last: R + NaN i, NaN + R i, NaN + NaN i. And what blocks that order, count and select have in common.
+#pragma once
+#include "ops.cuh"
+
+namespace ca {
+
+struct WideKey {  // of complex128
+  u64 high, low;
+};
+__device__ inline bool operator<(WideKey a, WideKey b) { return a.high != b.high ? a.high < b.high : a.low < b.low; }
+__device__ inline bool operator!=(WideKey a, WideKey b) { return a.high != b.high || a.low != b.low; }
+__device__ inline WideKey operator^(WideKey a, WideKey b) { return {a.high ^ b.high, a.low ^ b.low}; }
+__device__ inline WideKey operator|(WideKey a, WideKey b) { return {a.high | b.high, a.low | b.low}; }
+
+template <int Bytes> struct word_of_size;
+template <> struct word_of_size<1> { using type = unsigned char; };
+template <> struct word_of_size<2> { using type = unsigned short; };
+template <> struct word_of_size<4> { using type = unsigned int; };
+template <> struct word_of_size<8> { using type = u64; };
+template <> struct word_of_size<16> { using type = WideKey; };
+template <class T> using key_t = typename word_of_size<int(sizeof(T))>::type;
+
+template <class Word> __device__ inline Word top_bit() { return Word(Word(1) << (sizeof(Word) * 8 - 1)); }
+
+// From the bits of a floating number; `infinity` is the bits of the positive one.
+template <class Word> __device__ inline Word float_key(Word bits, Word infinity) {
+  const Word top = top_bit<Word>(), size = Word(bits & Word(~top));
+  if (size > infinity) return Word(~Word(0));
+  if (size == 0) return top;
+  return bits & top ? Word(~bits) : Word(bits | top);
+}
+__device__ inline unsigned int order_key(float x) { return float_key(bit_cast<unsigned int>(x), 0x7f800000u); }
+__device__ inline u64 order_key(double x) { return float_key(bit_cast<u64>(x), 0x7ff0000000000000ul); }
+__device__ inline unsigned short order_key(float16 x) {
+  return float_key(x.bits, static_cast<unsigned short>(0x7c00));
+}
+__device__ inline unsigned short order_key(bfloat16 x) {
+  return float_key(x.bits, static_cast<unsigned short>(0x7f80));
+}
+template <class T> __device__ inline key_t<T> order_key(T x) {
+  if constexpr (is_signed_integer<T>) return key_t<T>(key_t<T>(x) ^ top_bit<key_t<T>>());
+  else return key_t<T>(x);
+}
+
+// A part's key is at most that of infinity, which leaves room above for three kinds of numbers with a NaN.
+template <class Real> struct ComplexKey {
+  key_t<Real> high, low;
+};
+template <class Real> __device__ inline ComplexKey<Real> complex_key(complex<Real> z) {
+  using Word = key_t<Real>;
+  const Word re = order_key(z.re), im = order_key(z.im);
+  const bool re_nan = z.re != z.re, im_nan = z.im != z.im;
+  if (re_nan) return im_nan ? ComplexKey<Real>{Word(-1), Word(0)} : ComplexKey<Real>{Word(-2), im};
+  return im_nan ? ComplexKey<Real>{Word(-3), re} : ComplexKey<Real>{re, im};
+}
+__device__ inline u64 order_key(complex<float> z) {
+  const auto key = complex_key(z);
+  return u64(key.high) << 32 | key.low;
+}
+__device__ inline WideKey order_key(complex<double> z) {
+  const auto key = complex_key(z);
+  return {key.high, key.low};
+}
+
+// All bits, or none: key ^ all_bits turns the order around.
+template <class Key> __device__ inline Key all_bits(bool set) {
+  if constexpr (is_same_v<Key, WideKey>) return set ? WideKey{~0ul, ~0ul} : WideKey{0, 0};
+  else return set ? Key(~Key(0)) : Key(0);
+}
+
+constexpr int radix_bits = 8, radix_size = 256;
+__device__ inline unsigned int key_digit(WideKey key, int pass) {
+  return unsigned(((pass < 8 ? key.low >> (8 * pass) : key.high >> (8 * (pass - 8)))) & 255u);
+}
+template <class Key> __device__ inline unsigned int key_digit(Key key, int pass) {
+  return unsigned(key >> (radix_bits * pass)) & 255u;
+}
+
+namespace blocks {  // what the threads of a block do together; with one thread, nothing
+using namespace cuda_functions;
+
+// The sum of `value` over the threads before this one, and over all of them. All threads take part; the barriers make
+// it safe to call it again.
+template <int Threads, class T> __device__ inline T exclusive_sum(T value, T& total) {
+  if constexpr (Threads == 1) {
+    total = value;
+    return T(0);
+  } else {
+    constexpr int warps = Threads / 32;
+    static_assert(Threads % 32 == 0 && warps <= 32, "whole warps");
+    __shared__ T sums[warps];
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    T upto = value;
+    for (int step = 1; step < 32; step *= 2) {
+      const T other = __shfl_up_sync(0xffffffffu, upto, step);
+      if (lane >= step) upto += other;
+    }
+    if (lane == 31) sums[warp] = upto;
+    __syncthreads();
+    T before = T(0), all = T(0);
+    for (int w = 0; w < warps; ++w) {
+      if (w == warp) before = all;
+      all += sums[w];
+    }
+    __syncthreads();
+    total = all;
+    return before + (upto - value);
+  }
+}
+
+}  // namespace blocks
+}  // namespace ca

@@ -1,0 +1,336 @@
+"""Sorting and searching against NumPy: every dtype, layout and axis, equal elements, NaN, signed zeros, many sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from comparison import assert_same, check
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import dtypes, pairs, shapes, values
+
+import cuarray as ca
+from cuarray import _plan, _runtime
+from cuarray._dtypes import BFLOAT16, DTYPES
+from cuarray._functions import _sorted
+from cuarray._launch import Prepared
+from cuarray._tuning import Target
+
+LENGTHS = [1, 2, 15, 17, 100, 191, 193, 1000, 2048, 2049, 70_001]
+
+
+def elements(dtype: np.dtype) -> st.SearchStrategy[Any]:
+    """Values that are often equal."""
+    if dtype.kind in "fc":
+        few = [0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf]
+        if dtype.kind == "c":
+            return st.builds(complex, st.sampled_from(few), st.sampled_from(few)) | values(dtype)
+        return st.sampled_from(few) | values(dtype)
+    return values(dtype)
+
+
+def drawn(dtype: np.dtype, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Random values with equal ones, NaN and signed zeros among them."""
+    rng = np.random.default_rng(seed)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return rng.integers(info.min, info.max, shape, dtype=dtype, endpoint=True)
+    x = np.round(rng.standard_normal(shape) * 100)
+    for value in (np.nan, 0.0, -0.0, np.inf, -np.inf):
+        x[rng.random(shape) < 0.03] = value
+    if dtype.kind == "c":
+        z = np.empty(shape, dtype)
+        z.real, z.imag = x, drawn(np.dtype(float), shape, seed + 1)
+        return z
+    return x.astype(dtype)
+
+
+def assert_stable(actual: ca.CuArray, expected: np.ndarray) -> None:
+    """Equal to the last bit of zeros; which NaN it is does not matter."""
+    assert_same(actual, expected, exact=True)
+
+
+def some_axis(draw: Any, ndim: int) -> Any:
+    return draw(st.none() | st.integers(-ndim - 1, ndim))
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_sort_and_argsort(data: st.DataObject) -> None:
+    dtype = data.draw(dtypes())
+    x = data.draw(pairs(dtype, shapes(), elements(dtype)))
+    axis = some_axis(data.draw, x.numpy.ndim)
+    check(
+        lambda: ca.sort(x.cuarray, axis), lambda: np.sort(x.numpy, axis, kind="stable"), exact=dtype.kind == "f", rtol=0
+    )
+    check(lambda: ca.argsort(x.cuarray, axis), lambda: np.argsort(x.numpy, axis, kind="stable"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_lengths(dtype: np.dtype) -> None:
+    for n in LENGTHS:
+        for rows in (1, 3):
+            host = drawn(dtype, (rows, n), n)
+            order = np.argsort(host, axis=-1, kind="stable")
+            x = ca.array(host)
+            assert_same(ca.argsort(x), order)
+            assert_stable(ca.sort(x), np.take_along_axis(host, order, -1))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float32", "complex64"])
+def test_descending_is_stable(dtype: str) -> None:
+    for n in (7, 150, 500, 80_000):
+        host = drawn(np.dtype(dtype), (n,), n)
+        # Backwards, sorted and turned around: equal elements are in their order again.
+        order = (n - 1 - np.argsort(host[::-1], kind="stable"))[::-1]
+        assert_same(ca.argsort(ca.array(host), descending=True), order)
+        assert_stable(ca.sort(ca.array(host), descending=True), host[order])
+
+
+def test_digits_that_do_not_vary() -> None:
+    """Passes that move nothing are left out, whatever their number."""
+    for host in (
+        np.zeros(100_000, np.int64),
+        np.arange(100_000)[::-1] % 200,
+        (np.arange(100_000) * 7919 % 65_521) << 20,
+        np.full((3, 70_000), -1.5),
+    ):
+        x = ca.array(host)
+        assert_same(ca.sort(x), np.sort(host))
+        assert_same(ca.argsort(x), np.argsort(host, kind="stable"))
+
+
+def test_axes_of_larger_arrays() -> None:
+    host = drawn(np.dtype("float32"), (40, 50, 60))
+    x = ca.array(host)
+    for axis in (0, 1, 2, None):
+        assert_stable(ca.sort(x, axis), np.sort(host, axis, kind="stable"))
+        assert_same(ca.argsort(x.T, axis), np.argsort(host.T, axis, kind="stable"))
+
+
+def test_order_in_memory() -> None:
+    host = np.asfortranarray(drawn(np.dtype("int32"), (4, 5)))
+    x = ca.array(np.ascontiguousarray(host.T)).T
+    for axis in (0, 1):
+        assert ca.sort(x, axis).strides == np.sort(host, axis).strides
+        assert ca.argsort(x, axis).strides == np.argsort(host, axis).strides
+
+
+def test_bfloat16() -> None:
+    host = drawn(np.dtype("float32"), (3, 300)).astype(BFLOAT16)
+    order = np.argsort(host.astype(np.float32), axis=-1, kind="stable")
+    assert_same(ca.argsort(ca.array(host)), order)
+    np.testing.assert_array_equal(
+        np.asarray(ca.sort(ca.array(host))).astype(np.float32), np.take_along_axis(host, order, -1).astype(np.float32)
+    )
+
+
+def test_structs_have_no_order() -> None:
+    with pytest.raises(TypeError, match="order"):
+        ca.sort(ca.zeros(3, np.dtype([("a", "i4"), ("b", "i4")])))
+
+
+@given(data=st.data())
+def test_sort_in_place(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.dtype("int16"), np.dtype("float64")]))
+    layouts = ("contiguous", "transposed", "sliced", "reversed", "field")
+    x = data.draw(pairs(dtype, shapes(), elements(dtype), layouts))
+    axis = data.draw(st.integers(-x.numpy.ndim - 1, x.numpy.ndim))
+    host = x.numpy.copy()
+    try:
+        host.sort(axis, kind="stable")
+    except np.exceptions.AxisError:
+        with pytest.raises(np.exceptions.AxisError):
+            x.cuarray.sort(axis)
+        return
+    assert x.cuarray.sort(axis) is None
+    assert_stable(x.cuarray, host)
+
+
+def test_read_only_is_not_sorted() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        ca.broadcast_to(ca.array([2, 1]), (2, 2)).sort()
+
+
+@pytest.mark.parametrize("arguments", [{"kind": "x"}, {"kind": "stable", "stable": True}, {"order": "f"}, {"kind": 3}])
+@pytest.mark.parametrize("name", ["sort", "argsort"])
+def test_bad_options(name: str, arguments: dict[str, Any]) -> None:
+    check(lambda: getattr(ca, name)(ca.zeros(2), **arguments), lambda: getattr(np, name)(np.zeros(2), **arguments))
+
+
+def test_all_kinds_are_taken() -> None:
+    for kind in (None, "quicksort", "heapsort", "mergesort", "stable"):
+        assert_same(ca.sort(ca.array([2, 1]), kind=kind), [1, 2])
+    assert_same(ca.array([2, 1]).argsort(stable=True), [1, 0])
+
+
+@given(data=st.data())
+def test_partition(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.dtype("int32"), np.dtype("float32")]))
+    x = data.draw(pairs(dtype, shapes(min_dims=1), elements(dtype)))
+    axis = data.draw(st.none() | st.integers(-x.numpy.ndim, x.numpy.ndim - 1))
+    n = x.numpy.size if axis is None else x.numpy.shape[axis]
+    kth = data.draw(st.integers(-n - 1, n) | st.lists(st.integers(-n, n), max_size=3).map(lambda k: np.array(k, int)))
+    if n and np.all((np.asarray(kth) >= -n) & (np.asarray(kth) < n)):
+        expected = np.sort(x.numpy, axis)
+        assert_same(ca.partition(x.cuarray, kth, axis), expected, rtol=0)
+        order = np.asarray(ca.argpartition(x.cuarray, kth, axis))
+        flat = x.numpy.reshape(-1) if axis is None else x.numpy
+        assert_same(ca.array(np.take_along_axis(flat, order, 0 if axis is None else axis)), expected, rtol=0)
+    elif n:
+        for name in ("partition", "argpartition"):
+            with pytest.raises(ValueError, match="kth"):
+                getattr(ca, name)(x.cuarray, kth, axis)
+
+
+@pytest.mark.parametrize("kth", [1.0, True, [[0]], 5, -4, [0, 3]])
+def test_bad_kth(kth: Any) -> None:
+    check(lambda: ca.partition(ca.arange(3), kth), lambda: np.partition(np.arange(3), kth))
+    x = ca.arange(3)
+    with pytest.raises((TypeError, ValueError)):
+        x.partition(kth)
+
+
+def test_partition_methods() -> None:
+    x = ca.array([3, 1, 2])
+    assert_same(x.argpartition(0), [1, 2, 0])
+    assert x.partition(1) is None
+    assert_same(x, [1, 2, 3])
+
+
+@given(data=st.data())
+def test_topk(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.dtype("int8"), np.dtype("float32")]))
+    x = data.draw(pairs(dtype, shapes(min_dims=1), elements(dtype)))
+    axis = data.draw(st.integers(-x.numpy.ndim, x.numpy.ndim - 1))
+    largest = data.draw(st.booleans())
+    n = x.numpy.shape[axis]
+    k = data.draw(st.integers(0, n))
+    order = np.argsort(x.numpy, axis, kind="stable")
+    if largest:
+        order = np.flip(n - 1 - np.argsort(np.flip(x.numpy, axis), axis, kind="stable"), axis)
+    order = np.take(order, range(k), axis)
+    found = ca.topk(x.cuarray, k, axis, largest=largest)
+    assert_same(found.indices, order)
+    assert_stable(found.values, np.take_along_axis(x.numpy, order, axis))
+
+
+def test_bad_topk() -> None:
+    for k in (-1, 4):
+        with pytest.raises(ValueError, match="k must be between"):
+            ca.topk(ca.arange(3), k)
+
+
+@given(data=st.data())
+def test_lexsort(data: st.DataObject) -> None:
+    shape = data.draw(shapes(max_side=6))
+    count = data.draw(st.integers(1, 3))
+    kinds = [np.dtype("int8"), np.dtype("float32")]
+    keys = [data.draw(pairs(data.draw(st.sampled_from(kinds)), shape, st.integers(-1, 1))) for _ in range(count)]
+    axis = data.draw(st.integers(-len(shape) - 1, len(shape)))
+    check(lambda: ca.lexsort([k.cuarray for k in keys], axis), lambda: np.lexsort([k.numpy for k in keys], axis))
+
+
+def test_lexsort_arguments() -> None:
+    rows = np.array([[3, 1, 2, 1], [0, 1, 0, 1]])
+    assert_same(ca.lexsort(ca.array(rows)), np.lexsort(rows))
+    check(lambda: ca.lexsort(()), lambda: np.lexsort(()))
+    check(lambda: ca.lexsort((ca.zeros(2), ca.zeros(3))), lambda: np.lexsort((np.zeros(2), np.zeros(3))))
+    check(lambda: ca.lexsort(3), lambda: np.lexsort(3))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_sort_complex(dtype: np.dtype) -> None:
+    host = drawn(dtype, (3, 7))
+    check(lambda: ca.sort_complex(ca.array(host)), lambda: np.sort_complex(host), exact=True)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_searchsorted(data: st.DataObject) -> None:
+    kinds = dtypes("biufc") if data.draw(st.booleans()) else st.sampled_from([np.dtype("int64"), np.dtype("float64")])
+    dtype = data.draw(kinds)
+    a = data.draw(pairs(dtype, shapes(min_dims=1, max_dims=1, max_side=9), elements(dtype), ("contiguous", "reversed")))
+    v = data.draw(pairs(dtype, shapes(), elements(dtype)))
+    side = data.draw(st.sampled_from(["left", "right"]))
+    order = np.argsort(a.numpy, kind="stable")
+    expected = np.searchsorted(a.numpy, v.numpy, side, sorter=order)
+    assert_same(ca.searchsorted(a.cuarray, v.cuarray, side, sorter=ca.array(order)), expected)
+    assert_same(ca.sort(a.cuarray).searchsorted(v.cuarray, side), expected)
+
+
+def test_searchsorted_of_mixed_dtypes() -> None:
+    a = np.array([1, 2, 3], np.int8)
+    for v in (300, -300, 2.5, np.array([2.5, 1]), np.float32(2), [1, 2], True):
+        assert_same(ca.searchsorted(ca.array(a), v), np.searchsorted(a, v))
+
+
+@pytest.mark.parametrize(
+    ("a", "v", "options"),
+    [
+        ([[1]], 2, {}),
+        (3, 2, {}),
+        ([1, 2], [1], {"side": "x"}),
+        ([1, 2], [1], {"side": 1}),
+        ([1, 2], [1], {"sorter": [0.0, 1]}),
+        ([1, 2], [1], {"sorter": [0]}),
+        ([1, 2], [5], {"sorter": [0, 7]}),
+    ],
+)
+def test_bad_searches(a: Any, v: Any, options: dict[str, Any]) -> None:
+    check(lambda: ca.searchsorted(ca.array(a), v, **options), lambda: np.searchsorted(np.array(a), v, **options))
+
+
+def test_search_in_a_large_array() -> None:
+    host = np.sort(drawn(np.dtype("float64"), (100_000,)))
+    wanted = drawn(np.dtype("float64"), (90_000,), 5)
+    for side in ("left", "right"):
+        assert_same(ca.searchsorted(ca.array(host), ca.array(wanted), side), np.searchsorted(host, wanted, side))
+
+
+# A machine with blocks of many threads: the host's kernels run them, too, one thread after another.
+WIDE = Target(processors=2, block_threads=256, max_block_threads=1024, blocks_per_processor=2)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "int32", "float64", "complex128"])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (3, 100), (2, 1025), (2, 9000)], ids=str)
+def test_kernels_of_wide_blocks(dtype: str, shape: tuple[int, int]) -> None:
+    host = drawn(np.dtype(dtype), shape)
+    order = np.argsort(host, axis=-1, kind="stable")
+    for descending in (False, True) if shape[1] == 100 else (False,):
+        if descending:
+            order = np.flip(shape[1] - 1 - np.argsort(np.flip(host, -1), axis=-1, kind="stable"), -1)
+        x = ca.array(host)
+        out, places = ca.empty(shape, dtype), ca.empty(shape, "int64")
+        plan = _plan.sort(WIDE, x.dtype, *shape, True, True, descending)
+        scratch = _runtime.get().allocate(plan.scratch_bytes)
+        for launch in plan.launches:
+            Prepared(launch).launch(out._pointer, x._pointer, scratch.pointer, places._pointer)
+        assert_same(places, order)
+        assert_stable(out, np.take_along_axis(host, order, -1))
+
+
+def test_selection_by_wide_blocks() -> None:
+    host = np.random.default_rng(0).random(5000) < 0.3
+    flags = ca.array(host)
+    for ranks in (False, True):
+        plan = _plan.select(WIDE, host.size, ranks)
+        counts = ca.empty(plan.blocks + 1, "int64")
+        for launch in plan.counting:
+            Prepared(launch).launch(0, flags._pointer, counts._pointer)
+        out = ca.empty(host.size if ranks else int(counts[plan.blocks]), "int64")
+        Prepared(plan.place).launch(out._pointer, flags._pointer, counts._pointer)
+        assert_same(out, np.cumsum(host) - 1 if ranks else np.flatnonzero(host))
+
+
+def test_running_sums_by_wide_blocks() -> None:
+    host = np.random.default_rng(0).random((3, 700))
+    x = ca.array(host)
+    out = ca.empty_like(x)
+    Prepared(_plan.running_sums(WIDE, 3, 700)).launch(out._pointer, x._pointer)
+    assert_same(out, np.cumsum(host, axis=1))
+    assert_same(_sorted.running_sums(x), np.cumsum(host, axis=1))
