@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import threading
 
 import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from process import in_threads
 
 import cuarray as ca
 from cuarray._kernel.declarations import read
@@ -434,22 +434,12 @@ def test_the_texts_for_the_gpu_compile() -> None:
 
 
 def test_threads_define_sources_that_see_each_other() -> None:
-    failures: list[BaseException] = []
-
     def work(number: int) -> None:
-        try:
-            for value in range(3):
-                ca.cudadef(f"__device__ int value_{number}() {{ return {value}; }}")
-                mod = ca.cudadef(f"__global__ void f(int* x) {{ x[0] = value_{number}(); }}")
-                x = ca.zeros(1, "int32")
-                mod.f[1, 1](x)
-                assert x.tolist() == [value]
-        except BaseException as error:
-            failures.append(error)
+        for value in range(3):
+            ca.cudadef(f"__device__ int value_{number}() {{ return {value}; }}")
+            mod = ca.cudadef(f"__global__ void f(int* x) {{ x[0] = value_{number}(); }}")
+            x = ca.zeros(1, "int32")
+            mod.f[1, 1](x)
+            assert x.tolist() == [value]
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures[0]
+    in_threads(4, work)

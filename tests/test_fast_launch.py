@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from process import resident
+from process import in_threads, resident
 
 import cuarray as ca
 from cuarray import _runtime
@@ -494,23 +494,12 @@ def test_threads(mod: ca.Module) -> None:
     module = ca.cudadef("template <class T> __global__ void tally(T* total, T step) { atomicAdd(total, step); }")
     kinds = ["int32", "uint32", "float32", "float64"]
     totals = [ca.zeros(1, kind) for kind in kinds]
-    failures: list[BaseException] = []
-    barrier = threading.Barrier(8)
 
     def work(number: int) -> None:
-        try:
-            barrier.wait()
-            for k in range(400):
-                module.tally[1 + (k + number) % 7, 1](totals[(number + k) % 4], 1)
-        except BaseException as error:
-            failures.append(error)
+        for k in range(400):
+            module.tally[1 + (k + number) % 7, 1](totals[(number + k) % 4], 1)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures[0]
+    in_threads(8, work)
     expected = [0.0] * 4
     for number, k in itertools.product(range(8), range(400)):
         expected[(number + k) % 4] += 1 + (k + number) % 7

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-import threading
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from process import in_threads
 
 import cuarray as ca
 
@@ -366,23 +366,13 @@ def test_misuse(mod: ca.Module) -> None:
 
 
 def test_threads_define_and_launch_at_once() -> None:
-    failures: list[BaseException] = []
-
     def work(number: int) -> None:
-        try:
-            for value in range(5):
-                mod = ca.cudadef(
-                    f"template <class T> __global__ void set(T* x) {{ x[threadIdx.x] = {number * 100 + value}; }}"
-                )
-                x = ca.zeros(16, ("int32", "float64")[value % 2])
-                mod.set[1, 16](x)
-                assert x.tolist() == [number * 100 + value] * 16
-        except BaseException as error:
-            failures.append(error)
+        for value in range(5):
+            mod = ca.cudadef(
+                f"template <class T> __global__ void set(T* x) {{ x[threadIdx.x] = {number * 100 + value}; }}"
+            )
+            x = ca.zeros(16, ("int32", "float64")[value % 2])
+            mod.set[1, 16](x)
+            assert x.tolist() == [number * 100 + value] * 16
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures[0]
+    in_threads(6, work)

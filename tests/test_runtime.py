@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
+from process import in_threads
 
 import cuarray as ca
 from cuarray import _runtime
@@ -115,22 +115,12 @@ def test_memory_limit_and_trim() -> None:
 
 
 def test_arrays_from_many_threads() -> None:
-    failures: list[BaseException] = []
-
     def work(number: int) -> None:
-        try:
-            for size in range(1, 200):
-                x = ca.full(size * 17, number, "int64")
-                assert int((x + x).sum()) == 2 * number * x.size
-        except BaseException as error:
-            failures.append(error)
+        for size in range(1, 200):
+            x = ca.full(size * 17, number, "int64")
+            assert int((x + x).sum()) == 2 * number * x.size
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, failures[0]
+    in_threads(8, work)
 
 
 def test_large_arrays_are_spread_over_the_processors() -> None:
