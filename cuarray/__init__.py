@@ -60,6 +60,7 @@ from cuarray._functions.creation import (
     zeros,
     zeros_like,
 )
+from cuarray._functions.einsum import einsum, einsum_path
 from cuarray._functions.elementwise import (
     abs,
     absolute,
@@ -171,8 +172,18 @@ from cuarray._functions.histograms import (
     histogramdd,
 )
 from cuarray._functions.linear_algebra import (
+    cross,
     dot,
+    inner,
+    kron,
     matmul,
+    matvec,
+    outer,
+    tensordot,
+    trace,
+    vdot,
+    vecdot,
+    vecmat,
 )
 from cuarray._functions.manipulation import (
     broadcast_arrays,
@@ -290,6 +301,9 @@ from cuarray._vector_types import (
     ushort4,
 )
 
+# These are written in terms of the functions above.
+from cuarray import fft, linalg  # isort: skip
+
 __version__ = "0.1.0"
 
 _numba_types.register()
@@ -365,6 +379,7 @@ __all__ = [
     "cos",
     "cosh",
     "count_nonzero",
+    "cross",
     "cuda",
     "cudadef",
     "cudafile",
@@ -382,6 +397,8 @@ __all__ = [
     "double3",
     "double4",
     "e",
+    "einsum",
+    "einsum_path",
     "empty",
     "empty_like",
     "equal",
@@ -391,6 +408,7 @@ __all__ = [
     "expm1",
     "eye",
     "fabs",
+    "fft",
     "flip",
     "float1",
     "float16",
@@ -420,6 +438,7 @@ __all__ = [
     "identity",
     "imag",
     "inf",
+    "inner",
     "int1",
     "int16",
     "int2",
@@ -434,11 +453,13 @@ __all__ = [
     "isin",
     "isinf",
     "isnan",
+    "kron",
     "lcm",
     "left_shift",
     "less",
     "less_equal",
     "lexsort",
+    "linalg",
     "linspace",
     "log",
     "log10",
@@ -460,6 +481,7 @@ __all__ = [
     "longlong4",
     "matmul",
     "matrix_transpose",
+    "matvec",
     "max",
     "maximum",
     "mean",
@@ -480,6 +502,7 @@ __all__ = [
     "ones_like",
     "partition",
     "percentile",
+    "outer",
     "permute_dims",
     "pi",
     "positive",
@@ -520,6 +543,8 @@ __all__ = [
     "tan",
     "tanh",
     "topk",
+    "tensordot",
+    "trace",
     "transpose",
     "true_divide",
     "trunc",
@@ -553,6 +578,9 @@ __all__ = [
     "ushort2",
     "ushort3",
     "ushort4",
+    "vdot",
+    "vecdot",
+    "vecmat",
     "where",
     "zeros",
     "zeros_like",

@@ -505,15 +505,24 @@ class CuArray:
         """The complex conjugates; the array itself if it is real, as in NumPy."""
         return F.conjugate(self) if self.dtype.kind == "c" else self
 
-    def dot(self, other: Any) -> CuArray:
+    def dot(self, other: Any, out: CuArray | None = None) -> CuArray:
         """The dot product; see `cuarray.dot`."""
-        return F.dot(self, other)
+        return F.dot(self, other, out)
+
+    def trace(
+        self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: CuArray | None = None
+    ) -> CuArray:
+        """Sums of diagonals; see `cuarray.trace`."""
+        return F.trace(self, offset, axis1, axis2, dtype, out)
 
     def __matmul__(self, other: Any) -> Any:
         return F.matmul(self, other) if F.is_operand(other) else NotImplemented
 
     def __rmatmul__(self, other: Any) -> Any:
         return F.matmul(other, self) if F.is_operand(other) else NotImplemented
+
+    def __imatmul__(self, other: Any) -> Any:
+        return F.matmul(self, other, out=self) if F.is_operand(other) else NotImplemented
 
     def __divmod__(self, other: Any) -> Any:
         return (self // other, self % other) if F.is_operand(other) else NotImplemented

@@ -180,3 +180,9 @@ def segment_policy(target: Target, n: int, bins: int) -> tuple[int, int]:
     if n // max(bins, 1) <= 32:
         return 1, max(1, min(-(-bins // target.block_threads), resident * 4))
     return target.block_threads, max(1, min(bins, resident * 4))
+
+
+# What the GPU's libraries do for whole stacks of small matrices at once; larger ones fill the machine one by one.
+BATCHED_LU_ROWS = 256
+BATCHED_SVD_ROWS = 32  # the library's own limit
+FFT_PLANS = 64  # kept by each thread

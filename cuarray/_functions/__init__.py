@@ -30,7 +30,7 @@ from cuarray._functions.creation import (
 )
 from cuarray._functions.elementwise import *
 from cuarray._functions.elementwise import clip, conjugate, round
-from cuarray._functions.linear_algebra import dot, matmul
+from cuarray._functions.linear_algebra import dot, matmul, matvec, trace, vecdot, vecmat
 from cuarray._functions.manipulation import (
     broadcast_arrays,
     broadcast_to,
@@ -69,4 +69,6 @@ from cuarray._functions.sorting import (
 )
 
 # What NumPy's ufuncs do when an operand is a CuArray.
-BY_NUMPY_UFUNC: dict[np.ufunc, Any] = {**_elementwise.BY_NUMPY_UFUNC, np.matmul: matmul}
+BY_NUMPY_UFUNC: dict[np.ufunc, Any] = {**_elementwise.BY_NUMPY_UFUNC, np.matmul: matmul, np.vecdot: vecdot}
+if hasattr(np, "matvec"):  # since NumPy 2.2
+    BY_NUMPY_UFUNC.update({np.matvec: matvec, np.vecmat: vecmat})

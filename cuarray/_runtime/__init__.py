@@ -16,18 +16,23 @@ from cuarray._runtime.base import (
 )
 from cuarray._runtime.cling import define, define_headers, interpreter
 from cuarray._runtime.link import LinkedCode
+from cuarray._runtime.math_libraries import Block, Factorizations, Results, column_major
 from cuarray._runtime.memory import ForeignMemory, Memory
 
 __all__ = [
+    "Block",
+    "Factorizations",
     "ForeignMemory",
     "Function",
     "KernelAttributes",
     "LinkedCode",
     "Memory",
     "Occupancy",
+    "Results",
     "Runtime",
     "Source",
     "builtin_source",
+    "column_major",
     "debug_requested",
     "define",
     "get",

@@ -18,6 +18,7 @@ import numpy as np
 from cuarray._errors import CudaError
 from cuarray._runtime import cling, glue
 from cuarray._runtime.link import LinkedCode
+from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import Memory, MemoryPool
 from cuarray._tuning import Target
 
@@ -391,6 +392,17 @@ class Runtime(ABC):
                 900,
                 "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
             )
+
+    # ---- libraries, loaded when they are first asked for
+    @functools.cached_property
+    @abstractmethod
+    def linalg(self) -> LinearAlgebra:
+        """Decompositions of matrices; RuntimeError where their library is not installed."""
+
+    @functools.cached_property
+    @abstractmethod
+    def fft(self) -> Fourier:
+        """Fourier transforms; RuntimeError where their library is not installed."""
 
     # ---- description
     @abstractmethod

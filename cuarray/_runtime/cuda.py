@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from cuarray._errors import (
 from cuarray._runtime import cling, nvrtc
 from cuarray._runtime.base import Capture, Function, KernelAttributes, Occupancy, Runtime, Source, short_name
 from cuarray._runtime.device_code import DeviceCode
+from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import MemoryPool
 from cuarray._tuning import Target
 
@@ -332,6 +334,19 @@ class CudaRuntime(Runtime):
         else:  # the driver launches no graph on a stream that is captured
             with self._core("cuGraphAddChildGraphNode"):
                 outer.native.embed(graph.builder)
+
+    # ---- libraries
+    @functools.cached_property
+    def linalg(self) -> LinearAlgebra:
+        from cuarray._runtime.cusolver import CudaLinearAlgebra
+
+        return CudaLinearAlgebra(self)
+
+    @functools.cached_property
+    def fft(self) -> Fourier:
+        from cuarray._runtime.cufft import CudaFourier
+
+        return CudaFourier(self)
 
     # ---- description
     def device_name(self) -> str:

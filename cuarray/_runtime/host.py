@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import os
 import platform
@@ -14,6 +15,7 @@ import numpy as np
 from cuarray._errors import ERROR_CLASSES, LAUNCH_ERRORS, CudaError, LaunchError, NoDeviceError
 from cuarray._runtime import cling
 from cuarray._runtime.base import Capture, Function, KernelAttributes, Occupancy, Runtime, Source, short_name
+from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import MemoryPool
 from cuarray._tuning import Target
 
@@ -170,6 +172,19 @@ class HostRuntime(Runtime):
 
     def launch_graph(self, graph: Any, stream: int) -> None:
         self.check(int(self._replay(graph.address, stream)), "cuGraphLaunch")
+
+    # ---- libraries
+    @functools.cached_property
+    def linalg(self) -> LinearAlgebra:
+        from cuarray._runtime.lapack import HostLinearAlgebra
+
+        return HostLinearAlgebra(self)
+
+    @functools.cached_property
+    def fft(self) -> Fourier:
+        from cuarray._runtime.lapack import HostFourier
+
+        return HostFourier(self)
 
     def device_name(self) -> str:
         return "cpu"
