@@ -26,7 +26,7 @@ from numpy import (
     uint64,
 )
 
-from cuarray import cuda
+from cuarray import cuda, fft, linalg
 from cuarray._array import CuArray
 from cuarray._config import show_config
 from cuarray._errors import (
@@ -163,13 +163,36 @@ from cuarray._functions.elementwise import (
     trunc,
     where,
 )
-from cuarray._functions.histograms import (
-    bincount,
-    digitize,
-    histogram,
-    histogram2d,
-    histogram_bin_edges,
-    histogramdd,
+from cuarray._functions.histograms import bincount, digitize, histogram, histogram2d, histogram_bin_edges, histogramdd
+from cuarray._functions.index_arrays import (
+    diag_indices,
+    diag_indices_from,
+    indices,
+    ix_,
+    mask_indices,
+    ravel_multi_index,
+    tril_indices,
+    tril_indices_from,
+    triu_indices,
+    triu_indices_from,
+    unravel_index,
+)
+from cuarray._functions.indexing import (
+    argwhere,
+    choose,
+    compress,
+    extract,
+    fill_diagonal,
+    flatnonzero,
+    nonzero,
+    piecewise,
+    place,
+    put,
+    put_along_axis,
+    putmask,
+    select,
+    take,
+    take_along_axis,
 )
 from cuarray._functions.linear_algebra import (
     cross,
@@ -200,28 +223,8 @@ from cuarray._functions.manipulation import (
     swapaxes,
     transpose,
 )
-from cuarray._functions.order_statistics import (
-    median,
-    nanmedian,
-    nanpercentile,
-    nanquantile,
-    percentile,
-    quantile,
-)
-from cuarray._functions.reductions import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    max,
-    mean,
-    min,
-    prod,
-    sum,
-)
+from cuarray._functions.order_statistics import median, nanmedian, nanpercentile, nanquantile, percentile, quantile
+from cuarray._functions.reductions import all, amax, amin, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
 from cuarray._functions.sets import (
     intersect1d,
     isin,
@@ -234,16 +237,7 @@ from cuarray._functions.sets import (
     unique_inverse,
     unique_values,
 )
-from cuarray._functions.sorting import (
-    argpartition,
-    argsort,
-    lexsort,
-    partition,
-    searchsorted,
-    sort,
-    sort_complex,
-    topk,
-)
+from cuarray._functions.sorting import argpartition, argsort, lexsort, partition, searchsorted, sort, sort_complex, topk
 from cuarray._interop.numba_cuda import device
 from cuarray._kernel import numba_types as _numba_types
 from cuarray._kernel.debug import debug
@@ -301,13 +295,8 @@ from cuarray._vector_types import (
     ushort4,
 )
 
-# These are written in terms of the functions above.
-from cuarray import fft, linalg  # isort: skip
-
 __version__ = "0.1.0"
-
 _numba_types.register()
-
 __all__ = [
     "CompileError",
     "CuArray",
@@ -340,6 +329,7 @@ __all__ = [
     "argmin",
     "argpartition",
     "argsort",
+    "argwhere",
     "array",
     "asarray",
     "ascontiguousarray",
@@ -368,9 +358,11 @@ __all__ = [
     "char2",
     "char3",
     "char4",
+    "choose",
     "clip",
     "complex128",
     "complex64",
+    "compress",
     "conj",
     "conjugate",
     "copy",
@@ -383,10 +375,12 @@ __all__ = [
     "cuda",
     "cudadef",
     "cudafile",
-    "device",
     "debug",
     "deg2rad",
     "degrees",
+    "device",
+    "diag_indices",
+    "diag_indices_from",
     "diagonal",
     "digitize",
     "dim3",
@@ -406,9 +400,12 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "extract",
     "eye",
     "fabs",
     "fft",
+    "fill_diagonal",
+    "flatnonzero",
     "flip",
     "float1",
     "float16",
@@ -437,6 +434,7 @@ __all__ = [
     "hypot",
     "identity",
     "imag",
+    "indices",
     "inf",
     "inner",
     "int1",
@@ -453,6 +451,7 @@ __all__ = [
     "isin",
     "isinf",
     "isnan",
+    "ix_",
     "kron",
     "lcm",
     "left_shift",
@@ -479,6 +478,7 @@ __all__ = [
     "longlong2",
     "longlong3",
     "longlong4",
+    "mask_indices",
     "matmul",
     "matrix_transpose",
     "matvec",
@@ -497,22 +497,29 @@ __all__ = [
     "nanquantile",
     "negative",
     "newaxis",
+    "nonzero",
     "not_equal",
     "ones",
     "ones_like",
+    "outer",
     "partition",
     "percentile",
-    "outer",
     "permute_dims",
     "pi",
+    "piecewise",
+    "place",
     "positive",
     "pow",
     "power",
     "prod",
+    "put",
+    "put_along_axis",
+    "putmask",
     "quantile",
     "rad2deg",
     "radians",
     "ravel",
+    "ravel_multi_index",
     "real",
     "reciprocal",
     "remainder",
@@ -521,6 +528,7 @@ __all__ = [
     "rint",
     "round",
     "searchsorted",
+    "select",
     "setdiff1d",
     "setxor1d",
     "short1",
@@ -540,12 +548,18 @@ __all__ = [
     "subtract",
     "sum",
     "swapaxes",
+    "take",
+    "take_along_axis",
     "tan",
     "tanh",
-    "topk",
     "tensordot",
+    "topk",
     "trace",
     "transpose",
+    "tril_indices",
+    "tril_indices_from",
+    "triu_indices",
+    "triu_indices_from",
     "true_divide",
     "trunc",
     "uchar1",
@@ -574,6 +588,7 @@ __all__ = [
     "unique_counts",
     "unique_inverse",
     "unique_values",
+    "unravel_index",
     "ushort1",
     "ushort2",
     "ushort3",

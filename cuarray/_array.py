@@ -361,10 +361,17 @@ class CuArray:
     def __getitem__(self, key: Any) -> CuArray:
         if isinstance(key, str) and self._layout.struct is not None:
             return _aligned(view_of(self, lambda ghost: ghost[key]), f"field {key!r}")
-        return view_of(self, basic_index(key))
+        basic = basic_index(key)
+        return F.get_item(self, key) if basic is None else view_of(self, basic)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        F.assign(self[key], value, "assignment")
+        basic = basic_index(key)
+        if basic is not None:
+            F.assign(view_of(self, basic), value, "assignment")
+        elif isinstance(key, str):
+            F.assign(self[key], value, "assignment")
+        else:
+            F.set_item(self, key, value)
 
     # ---- printing, as NumPy prints
     def __repr__(self) -> str:
@@ -410,6 +417,30 @@ class CuArray:
     def fill(self, value: Any) -> None:
         """Set every element to a scalar."""
         F.assign(self, value, "fill")
+
+    def take(self, indices: Any, axis: int | None = None, out: CuArray | None = None, mode: str = "raise") -> CuArray:
+        """The elements with these indices on an axis; see `cuarray.take`."""
+        return F.take(self, indices, axis, out, mode)
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """Set the elements at positions in C order; see `cuarray.put`."""
+        F.put(self, indices, values, mode)
+
+    def nonzero(self) -> tuple[CuArray, ...]:
+        """The indices of the elements that are not zero; see `cuarray.nonzero`."""
+        return F.nonzero(self)
+
+    def compress(self, condition: Any, axis: int | None = None, out: CuArray | None = None) -> CuArray:
+        """The slices along an axis where a condition is true; see `cuarray.compress`."""
+        return F.compress(condition, self, axis, out)
+
+    def choose(self, choices: Any, out: CuArray | None = None, mode: str = "raise") -> CuArray:
+        """Elements of the choices whose numbers stand in the array; see `cuarray.choose`."""
+        return F.choose(self, choices, out, mode)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> CuArray:
+        """The elements on a diagonal, as a read-only view; see `cuarray.diagonal`."""
+        return F.diagonal(self, offset, axis1, axis2)
 
     def reshape(self, *shape: Any, copy: bool | None = None) -> CuArray:
         """The elements in C order at another shape; see `cuarray.reshape`."""
@@ -568,30 +599,24 @@ def _aligned(array: CuArray, what: str) -> CuArray:
     return array
 
 
-def basic_index(key: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """The view function x -> x[key] of a key made of integers, slices, None and Ellipsis."""
+def basic_index(key: Any) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The view function x -> x[key] of a key made of integers, slices, None and Ellipsis; None of any other key."""
     keys = key if isinstance(key, tuple) else (key,)
     checked: list[Any] = []
     has_ellipsis = False
-    for position, part in enumerate(keys):
+    for part in keys:
         if part is None or isinstance(part, slice):
             checked.append(part)
         elif part is Ellipsis:
             has_ellipsis = True
             checked.append(part)
         elif isinstance(part, bool | np.bool_ | list | np.ndarray | CuArray) and not _is_integer_scalar(part):
-            raise NotImplementedError(
-                f"index {position} is {_describe(part)}: arrays are indexed by integers, slices, None and Ellipsis; "
-                "index arrays and masks are not supported yet"
-            )
+            return None
         else:
             try:
                 checked.append(operator.index(part))
             except TypeError:
-                raise IndexError(
-                    "only integers, slices (`:`), ellipsis (`...`) and None are valid indices, "
-                    f"not {_describe(part)} at position {position}"
-                ) from None
+                return None
     # With an Ellipsis NumPy gives a 0-d view where it would otherwise read the element.
     full = tuple(checked) if has_ellipsis else (*checked, Ellipsis)
     return lambda ghost: ghost[full]
@@ -599,10 +624,6 @@ def basic_index(key: Any) -> Callable[[np.ndarray], np.ndarray]:
 
 def _is_integer_scalar(part: Any) -> bool:
     return isinstance(part, np.ndarray | CuArray) and part.ndim == 0 and part.dtype.kind in "iu"
-
-
-def _describe(value: Any) -> str:
-    return f"an object of type {type(value).__name__}"
 
 
 class _HostMemory:

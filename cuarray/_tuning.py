@@ -186,3 +186,31 @@ def segment_policy(target: Target, n: int, bins: int) -> tuple[int, int]:
 BATCHED_LU_ROWS = 256
 BATCHED_SVD_ROWS = 32  # the library's own limit
 FFT_PLANS = 64  # kept by each thread
+# An assignment by index arrays on the GPU finds the last of equal ones in a table with an int for each slot, unless
+# that would be much larger than the index arrays themselves: then they are sorted.
+SLOTS_LEAST = 1 << 22
+SLOTS_A_TUPLE = 64
+
+
+def ordered_blocks(target: Target, count: int, inner: int, slots: int) -> int:
+    """Blocks of scatter_ordered, each of which looks at all `count` tuples and does its own: `inner` elements each.
+
+    To find out whether a tuple is its own takes a block longer than to do one of a few elements (10 ns, 1-3 ns).
+    """
+    if inner < 8:
+        return 1
+    return max(1, min(target.processors, count * inner // _HOST_CHUNK, slots))
+
+
+def radix_runs(target: Target, count: int) -> tuple[int, int]:
+    """Items of a thread, and blocks, in a pass of the sort by slots."""
+    threads = target.processors * target.block_threads * 2  # each has 16 counts, which one block scans
+    run = max(8, -(-count // threads))
+    return run, max(1, -(-count // (run * target.block_threads)))
+
+
+def compact_blocks(target: Target, size: int) -> int:
+    """Blocks of a compaction, each with a contiguous run of the items."""
+    if target.one_thread_blocks:
+        return max(1, min(4 * target.processors, size // _HOST_CHUNK))
+    return max(1, min(-(-size // (4 * target.block_threads)), target.processors * target.blocks_per_processor))

@@ -147,8 +147,8 @@ def test_sorting(architecture: str) -> None:
 def test_searching_and_counting(architecture: str) -> None:
     searches = (_plan.search(H100, dtype, side, 2, 8, 8, 0) for dtype in dtypes_for(architecture) for side in range(3))
     compile_all("search.cuh", instances(searches), architecture)
-    moves = [_plan.gather(H100, size, 1, 8, 1, 8, 0) for size in (1, 2, 4, 8, 16)]
-    moves += [_plan.scatter(H100, size, 8) for size in (1, 2, 4, 8, 16)]
+    moves = [_plan.gather_rows(H100, size, 1, 8, 1, 8, 0) for size in (1, 2, 4, 8, 16)]
+    moves += [_plan.scatter_rows(H100, size, 8) for size in (1, 2, 4, 8, 16)]
     selections = [_plan.select(H100, 1000, ranks) for ranks in (False, True)]
     moves += [plan for selection in selections for plan in (*selection.counting, selection.place)]
     compile_all("select.cuh", instances(iter([*moves, _plan.running_sums(H100, 2, 8)])), architecture)
@@ -169,3 +169,75 @@ def test_matmul(architecture: str) -> None:
     names = instances(plans)
     assert all("matmul_tiled" in name for name in names)
     compile_all("matmul.cuh", names, architecture)
+
+
+# ---- index arrays
+
+
+def indexed(index: np.dtype, count: int) -> _plan.Indexed:
+    """1000 tuples of indices that name rows of 5 elements."""
+    return _plan.Indexed((5,), (40,), 0, (1000,), (layout(index, (1000,)),) * count, (9,) * count, (8,) * count)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_gather(architecture: str) -> None:
+    """Items of every size, index arrays with and without a pointer each, every mode."""
+
+    def plans() -> Iterator[_plan.Plan]:
+        opaque = (np.dtype(name) for name in ("int8", "float16", "int32", "float64", "complex128"))
+        structs = (np.dtype([("r", "u1"), ("g", "u1"), ("b", "u1")]), np.dtype([("x", "f4"), ("n", "i8")], align=True))
+        for dtype, count in itertools.product((*opaque, *structs), (1, 5)):
+            yield _plan.gather(H100, dtype, indexed(np.dtype(np.int64), count), "raise")
+        for mode, index in itertools.product(("raise", "wrap", "clip"), ("int8", "int32", "uint64")):
+            yield _plan.gather(H100, np.dtype(np.float32), indexed(np.dtype(index), 2), mode)
+        for dtype in dtypes_for(architecture):
+            yield _plan.copy_where(H100, layout(np.dtype(np.float32), (9,)), layout(dtype, ()), layout(dtype, (9,)))
+        yield _plan.unravel(H100, np.dtype(np.int32), 10, (2, 3, 4))
+
+    compile_all("gather.cuh", instances(plans()), architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_scatter(architecture: str) -> None:
+    """Assignment by votes and after a sort, accumulation by every function, atomic operations."""
+
+    def launches(update: str, count: int = 1, **options: bool) -> Iterator[_plan.Plan]:
+        plan = _plan.scatter(H100, indexed(np.dtype(np.int64), count), (40, 8), update, **options)
+        yield from (own for own in (plan.write, plan.slots, plan.vote) if own is not None)
+        if plan.sort:
+            yield from (plan.sort.tally, plan.sort.move)
+
+    def plans() -> Iterator[_plan.Plan]:
+        single, double = np.dtype(np.float32), np.dtype(np.float64)
+        for count in (1, 2, 5):
+            yield from launches(_plan.assign_update(single, double), count, voting=True)
+            yield from launches(_plan.assign_update(double, double), count)
+            yield from launches(_plan.assign_update(double, double), count, unique=True)
+        few = [ELEMENTWISE[name] for name in ("add", "power", "negative")]
+        for row in ELEMENTWISE.values() if architecture == "sm_90a" else few:
+            for dtype in (np.dtype(name) for name in ("uint8", "float16", "complex64")):
+                try:
+                    loop = row.ufunc.resolve_dtypes((*(dtype,) * row.ufunc.nin, *(None,) * row.ufunc.nout))
+                except TypeError:
+                    continue  # NumPy has no such loop
+                if row.ufunc.nout > 1 or any(d not in DTYPES for d in loop):
+                    continue
+                if row.ufunc.nin == 2:
+                    yield from launches(_plan.binary_update(row.functor, dtype, single, loop))
+                elif row.ufunc.nin == 1:
+                    yield from launches(_plan.unary_update(row.functor, dtype, loop))
+        for name in ("Add", "Subtract", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Maximum", "Minimum"):
+            for dtype in (np.dtype(own) for own in ("int32", "uint32", "int64", "uint64")):
+                yield from launches(_plan.atomic_update(f"ca::ops::{name}", dtype, dtype), unique=True)
+
+    compile_all("scatter.cuh", instances(plans()), architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_compaction(architecture: str) -> None:
+    def plans() -> Iterator[_plan.Plan]:
+        for mask, item in itertools.product(dtypes_for(architecture), (None, np.dtype(np.float32))):
+            plan = _plan.compact(H100, mask, 100_000, item)
+            yield from (plan.tally, plan.scan, plan.write)
+
+    compile_all("compact.cuh", instances(plans()), architecture)

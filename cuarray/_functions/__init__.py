@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from cuarray._functions import elementwise as _elementwise
+from cuarray._functions._advanced import get_item, set_item
 from cuarray._functions._operation import assign, copy_into, is_operand
 from cuarray._functions.creation import (
     arange,
@@ -30,6 +31,7 @@ from cuarray._functions.creation import (
 )
 from cuarray._functions.elementwise import *
 from cuarray._functions.elementwise import clip, conjugate, round
+from cuarray._functions.indexing import choose, compress, nonzero, put, take
 from cuarray._functions.linear_algebra import dot, matmul, matvec, trace, vecdot, vecmat
 from cuarray._functions.manipulation import (
     broadcast_arrays,
@@ -46,29 +48,9 @@ from cuarray._functions.manipulation import (
     swapaxes,
     transpose,
 )
-from cuarray._functions.reductions import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    max,
-    mean,
-    min,
-    prod,
-    sum,
-)
-from cuarray._functions.sorting import (
-    argpartition,
-    argsort,
-    partition_in_place,
-    searchsorted,
-    sort_in_place,
-)
+from cuarray._functions.reductions import all, amax, amin, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
+from cuarray._functions.sorting import argpartition, argsort, partition_in_place, searchsorted, sort_in_place
 
-# What NumPy's ufuncs do when an operand is a CuArray.
 BY_NUMPY_UFUNC: dict[np.ufunc, Any] = {**_elementwise.BY_NUMPY_UFUNC, np.matmul: matmul, np.vecdot: vecdot}
 if hasattr(np, "matvec"):  # since NumPy 2.2
     BY_NUMPY_UFUNC.update({np.matvec: matvec, np.vecmat: vecmat})

@@ -106,7 +106,7 @@ def sort_rows_with_indices(x: CuArray, descending: bool = False) -> tuple[CuArra
 
 @functools.lru_cache(maxsize=4096)
 def _prepare_gather(itemsize: int, rows: int, n: int, inner: int, count: int, step: int) -> Prepared:
-    return Prepared(_plan.gather(_runtime.get().target, itemsize, rows, n, inner, count, step))
+    return Prepared(_plan.gather_rows(_runtime.get().target, itemsize, rows, n, inner, count, step))
 
 
 def gather_rows(x: CuArray, indices: CuArray) -> CuArray:
@@ -134,7 +134,7 @@ def take_first_axis(x: CuArray, indices: CuArray) -> CuArray:
 
 @functools.lru_cache(maxsize=1024)
 def _prepare_scatter(itemsize: int, count: int) -> Prepared:
-    return Prepared(_plan.scatter(_runtime.get().target, itemsize, count))
+    return Prepared(_plan.scatter_rows(_runtime.get().target, itemsize, count))
 
 
 def scattered(x: CuArray, indices: CuArray) -> CuArray:

@@ -231,8 +231,20 @@ def asnumpy(x: Any) -> np.ndarray:
     return np.asarray(asarray(x))
 
 
-def copyto(dst: CuArray, src: Any, casting: str = "same_kind") -> None:
-    """Copy values into `dst`, broadcasting and casting them."""
+def copyto(dst: CuArray, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    """Copy values into `dst`, broadcasting and casting them, only where the mask `where` is true.
+
+    >>> import cuarray as ca
+    >>> x = ca.arange(4)
+    >>> ca.copyto(x, -1, where=x > 1)
+    >>> x
+    array([ 0,  1, -1, -1])
+    """
+    if where is not True:
+        from cuarray._functions.indexing import copy_into_where
+
+        copy_into_where(dst, src, casting, where)
+        return
     src = asarray(src)
     check_castable(src.dtype, dst.dtype, casting, "copyto: src")
     if partly_overlap(dst, src):

@@ -187,14 +187,22 @@ def _resolve_where(kinds: tuple[OperandType, ...], dtype: np.dtype | None) -> Lo
 _where = Operation("where", "ca::ops::Where", 3, _resolve_where)
 
 
-def where(condition: Any, x1: Any, x2: Any, /) -> CuArray:
-    """Elements of `x1` where `condition` is true, of `x2` elsewhere; all three broadcast.
+def where(condition: Any, /, *choices: Any) -> Any:
+    """``where(condition, x1, x2)``: elements of `x1` where `condition` is true, of `x2` elsewhere; all three broadcast.
+
+    ``where(condition)`` alone is `cuarray.nonzero`.
 
     >>> import cuarray as ca
     >>> ca.where(ca.arange(4) > 1, 10, 0)
     array([ 0,  0, 10, 10])
     """
-    return _where(condition, x1, x2)
+    if not choices:
+        from cuarray._functions.indexing import nonzero
+
+        return nonzero(condition)
+    if len(choices) != 2:
+        raise ValueError("either both or neither of x1 and x2 should be given")
+    return _where(condition, *choices)
 
 
 def _resolve_clip(kinds: tuple[OperandType, ...], dtype: np.dtype | None) -> Loop:

@@ -6,6 +6,22 @@ A plan names a kernel instance (a template and its arguments; never a shape) and
 
 from cuarray._plan._common import Instance, Plan, collapse
 from cuarray._plan._elementwise import Operand, elementwise
+from cuarray._plan._gather import (
+    POINTERS,
+    CompactPlan,
+    Indexed,
+    RadixPlan,
+    ScatterPlan,
+    assign_update,
+    atomic_update,
+    binary_update,
+    compact,
+    copy_where,
+    gather,
+    scatter,
+    unary_update,
+    unravel,
+)
 from cuarray._plan._matmul import matmul
 from cuarray._plan._reduction import ReducePlan, reduction
 from cuarray._plan._searching import (
@@ -13,9 +29,9 @@ from cuarray._plan._searching import (
     SelectPlan,
     bin_numbers,
     count,
-    gather,
+    gather_rows,
     running_sums,
-    scatter,
+    scatter_rows,
     search,
     segment_sums,
     select,
@@ -23,15 +39,27 @@ from cuarray._plan._searching import (
 from cuarray._plan._sorting import SortPlan, sort
 
 __all__ = [
+    "gather_rows",
+    "scatter_rows",
+    "CompactPlan",
     "CountPlan",
+    "Indexed",
     "Instance",
     "Operand",
+    "POINTERS",
     "Plan",
+    "RadixPlan",
     "ReducePlan",
+    "ScatterPlan",
     "SelectPlan",
     "SortPlan",
+    "assign_update",
+    "atomic_update",
     "bin_numbers",
+    "binary_update",
     "collapse",
+    "compact",
+    "copy_where",
     "count",
     "elementwise",
     "gather",
@@ -43,4 +71,6 @@ __all__ = [
     "segment_sums",
     "select",
     "sort",
+    "unary_update",
+    "unravel",
 ]

@@ -44,14 +44,14 @@ def select(target: Target, n: int, ranks: bool) -> SelectPlan:
     return SelectPlan(counting, plan(place, blocks), blocks)
 
 
-def gather(target: Target, itemsize: int, rows: int, n: int, inner: int, count: int, index_step: int) -> Plan:
+def gather_rows(target: Target, itemsize: int, rows: int, n: int, inner: int, count: int, index_step: int) -> Plan:
     """out[row, j, k] = in[row, indices[row, j], k]."""
     blocks = _tuning.elementwise_blocks(target, rows * count * inner)
     instance = Instance("select.cuh", f"ca::selecting::gather_rows<{KEYS[itemsize]}>")
     return Plan(instance, (blocks, 1, 1), (target.block_threads, 1, 1), (rows, n, inner, count, index_step))
 
 
-def scatter(target: Target, itemsize: int, count: int) -> Plan:
+def scatter_rows(target: Target, itemsize: int, count: int) -> Plan:
     """out[indices[j]] = in[j]."""
     blocks = _tuning.elementwise_blocks(target, count)
     instance = Instance("select.cuh", f"ca::selecting::scatter_items<{KEYS[itemsize]}>")
