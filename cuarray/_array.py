@@ -384,12 +384,21 @@ class CuArray:
         return format(self.item(), spec) if not self.ndim else format(np.asarray(self), spec)
 
     # ---- methods that are functions
-    def astype(self, dtype: Any, *, casting: str = "unsafe", copy: bool = True) -> CuArray:
+    def astype(
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: str = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
+        *,
+        device: Any = None,
+    ) -> CuArray:
         """The array in another dtype; see `cuarray.astype`."""
-        return F.astype(self, dtype, casting=casting, copy=copy)
+        return F.astype(self, dtype, order=order, casting=casting, copy=copy, device=device)
 
-    def view(self, dtype: Any) -> CuArray:
-        """The same bytes as elements of another dtype, as a view, by NumPy's rules.
+    def view(self, dtype: Any = None) -> CuArray:
+        """The same bytes as elements of another dtype, or of the same, as a view, by NumPy's rules.
 
         Where the sizes of the elements differ, the last axis must be contiguous and gets another extent. ValueError
         if an element would not be aligned.
@@ -398,11 +407,30 @@ class CuArray:
         >>> ca.array([1.0, 2.0], "float32").view("int32")
         array([1065353216, 1073741824], dtype=int32)
         """
+        if dtype is None:
+            return view_of(self, lambda ghost: ghost[...])
         wanted = as_storage_dtype(dtype)
         return _aligned(view_of(self, lambda ghost: ghost.view(wanted)), f"a view as {wanted}")
 
+    def byteswap(self, inplace: bool = False) -> CuArray:
+        """The elements with their bytes in the other order (of complex numbers, those of each part); a new array.
+
+        >>> import cuarray as ca
+        >>> ca.array([1, 256], "int16").byteswap()
+        array([256,   1], dtype=int16)
+        """
+        unit = self.dtype.itemsize // (2 if self.dtype.kind == "c" else 1)
+        swapped = F.copy(self, "C")
+        if self.size:
+            numbers = F.reshape(swapped, (-1,)).view(np.uint8).reshape(-1, unit)
+            F.copyto(numbers, F.copy(numbers)[:, ::-1])
+        if not inplace:
+            return swapped
+        F.assign(self, swapped, "byteswap")
+        return self
+
     def copy(self, order: str = "C") -> CuArray:
-        """A C-contiguous copy, or with order="K" one with the axes as they are in memory; see `cuarray.copy`."""
+        """A C-contiguous copy, or one in another order; see `cuarray.copy`."""
         return F.copy(self, order)
 
     def __copy__(self) -> CuArray:
@@ -412,7 +440,40 @@ class CuArray:
         return F.copy(self)
 
     def __reduce__(self) -> Any:
-        return F.array, (np.array(self),)  # pickled by value
+        return F.array, (np.asarray(self),)  # pickled by value; Fortran order is kept
+
+    def tobytes(self, order: str | None = "C") -> bytes:
+        """The bytes of the elements in C order, or in order "F" or "A"; this waits for the device.
+
+        >>> import cuarray as ca
+        >>> ca.array([1, 2], "int8").tobytes()
+        b'\\x01\\x02'
+        """
+        return np.asarray(self).tobytes(order)  # type: ignore[arg-type]
+
+    def tofile(self, fid: Any, sep: str = "", format: str = "%s") -> None:
+        """Write the elements in C order to a file (open or by name): as bytes, or, with a `sep`, as text.
+
+        This waits for the device; `cuarray.fromfile` reads it.
+        """
+        np.asarray(self).tofile(fid, sep, format)
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> CuArray:
+        """The array itself: its device is the only one; ValueError for any other device, and for a stream."""
+        if str(device) != self.device.name:
+            raise ValueError(f"device: {str(device)!r} is not available; arrays are on {self.device.name!r}")
+        if stream is not None:
+            raise ValueError("stream must be None: nothing is copied")
+        return self
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The module whose functions take this array, by the array API standard; ValueError for other versions."""
+        import cuarray
+        from cuarray._array_api_info import SUPPORTED_VERSIONS
+
+        if api_version is not None and api_version not in SUPPORTED_VERSIONS:
+            raise ValueError(f"api_version {api_version!r} is none of {', '.join(SUPPORTED_VERSIONS)}")
+        return cuarray
 
     def fill(self, value: Any) -> None:
         """Set every element to a scalar."""
@@ -442,17 +503,25 @@ class CuArray:
         """The elements on a diagonal, as a read-only view; see `cuarray.diagonal`."""
         return F.diagonal(self, offset, axis1, axis2)
 
-    def reshape(self, *shape: Any, copy: bool | None = None) -> CuArray:
-        """The elements in C order at another shape; see `cuarray.reshape`."""
-        return F.reshape(self, shape[0] if len(shape) == 1 else shape, copy=copy)
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> CuArray:
+        """The elements at another shape; see `cuarray.reshape`."""
+        return F.reshape(self, shape[0] if len(shape) == 1 else shape, order, copy=copy)
 
-    def ravel(self) -> CuArray:
-        """The elements in C order on one axis; see `cuarray.ravel`."""
-        return F.ravel(self)
+    def ravel(self, order: str = "C") -> CuArray:
+        """The elements on one axis; see `cuarray.ravel`."""
+        return F.ravel(self, order)
 
-    def flatten(self) -> CuArray:
-        """A copy of the elements in C order on one axis."""
-        return F.copy(self).reshape(-1)
+    def flatten(self, order: str = "C") -> CuArray:
+        """A copy of the elements on one axis; for `order` see `cuarray.ravel`."""
+        flat = F.ravel(self, order)
+        if flat._memory is self._memory:
+            return F.copy(flat)
+        flat._base = None
+        return flat
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> CuArray:
+        """Each element several times; see `cuarray.repeat`."""
+        return F.repeat(self, repeats, axis)
 
     def transpose(self, *axes: Any) -> CuArray:
         """The array with its axes permuted; see `cuarray.transpose`."""

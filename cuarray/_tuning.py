@@ -214,3 +214,12 @@ def compact_blocks(target: Target, size: int) -> int:
     if target.one_thread_blocks:
         return max(1, min(4 * target.processors, size // _HOST_CHUNK))
     return max(1, min(-(-size // (4 * target.block_threads)), target.processors * target.blocks_per_processor))
+
+
+CONVOLUTION_STRIP = 256  # outputs that convolve_strips keeps in accumulators, as matmul_rows does
+
+
+def convolution_strip_blocks(target: Target, outputs: int, taps: int) -> int:
+    """Blocks of convolve_strips: one until the products are worth a second core."""
+    strips = -(-outputs // CONVOLUTION_STRIP)
+    return max(1, min(4 * target.processors, strips, outputs * taps // (4 * _HOST_CHUNK)))

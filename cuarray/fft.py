@@ -19,8 +19,9 @@ from cuarray import _runtime
 from cuarray._array import CuArray, allocate, new, view_of
 from cuarray._dtypes import as_dtype
 from cuarray._functions._operation import as_operand, check_out, copy_into
-from cuarray._functions.creation import arange, asarray, astype, empty, zeros
+from cuarray._functions.creation import asarray, astype, empty, zeros
 from cuarray._functions.elementwise import conjugate, multiply
+from cuarray._functions.ranges import arange
 from cuarray._layout import layout
 
 __all__ = [

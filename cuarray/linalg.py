@@ -22,7 +22,7 @@ from cuarray._array import CuArray, allocate, new, view_of
 from cuarray._dtypes import as_dtype
 from cuarray._functions import linear_algebra as _products
 from cuarray._functions._operation import as_operand, copy_into
-from cuarray._functions.creation import arange, asarray, ascontiguousarray, astype, empty, eye
+from cuarray._functions.creation import asarray, ascontiguousarray, astype, empty
 from cuarray._functions.elementwise import (
     absolute,
     add,
@@ -47,6 +47,8 @@ from cuarray._functions.elementwise import (
 )
 from cuarray._functions.linear_algebra import dot, matmul, tensordot, vecdot
 from cuarray._functions.manipulation import broadcast_to, matrix_transpose, ravel
+from cuarray._functions.matrices import eye
+from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import all as all_of
 from cuarray._functions.reductions import any as any_of
 from cuarray._functions.reductions import count_nonzero

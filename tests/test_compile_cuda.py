@@ -241,3 +241,31 @@ def test_compaction(architecture: str) -> None:
             yield from (plan.tally, plan.scan, plan.write)
 
     compile_all("compact.cuh", instances(plans()), architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_rows(architecture: str) -> None:
+    """Elements of every size, also those that are only stored, with both types of index."""
+    stored = [np.dtype([("x", "f4"), ("n", "u1")]), *dtypes_for(architecture)]
+    sources = [layout(dtype, shape) for dtype in stored for shape in ((8, 8), (2**20, 2**12))]
+    plans = (_plan.rows(H100, source, 0, 4) for source in sources)
+    names = instances(plans)
+    assert any("int>" in name for name in names) and any("long>" in name for name in names)
+    compile_all("rows.cuh", names, architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_convolution(architecture: str) -> None:
+    plans = (
+        _plan.convolution(H100, layout(dtype, (100,)), layout(dtype, (5,)), -2, 100)
+        for dtype in dtypes_for(architecture)
+    )
+    compile_all("convolution.cuh", instances(plans), architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_interpolation(architecture: str) -> None:
+    real = layout(np.dtype(float), (100,))
+    compile_all(
+        "interpolation.cuh", [_plan.interpolation(H100, real, real, 0.0, None, False).instance.name], architecture
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparison import assert_same, check
+from comparison import assert_same, check, quiet
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import dtypes, numpy_arrays, pairs, shapes, values
@@ -221,3 +221,185 @@ def test_bad_dtypes(dtype: Any) -> None:
 def test_dtype_by_every_name(dtype: np.dtype) -> None:
     for name in (dtype, dtype.name, dtype.char, dtype.type, dtype.str):
         assert ca.zeros(1, name).dtype == dtype
+
+
+# ---- orders, devices, and what else NumPy's functions take
+
+
+@given(data=st.data())
+def test_orders(data: st.DataObject) -> None:
+    """array, asarray and the _like functions lay elements out as NumPy does."""
+    x = data.draw(pairs(dtypes("if"), shapes(min_side=2), layouts=("contiguous", "transposed", "sliced")))
+    order = data.draw(st.sampled_from([None, "C", "F", "A", "K"]))
+    for source in (x.numpy, x.cuarray):
+        result, expected = ca.array(source, order=order), np.array(x.numpy, order=order)
+        assert_same(result, expected, exact=True)
+        assert result.strides == expected.strides
+        with quiet():
+            result, expected = ca.array(source, "complex64", order=order), np.array(x.numpy, "complex64", order=order)
+        assert_same(result, expected, exact=True)
+        assert result.strides == expected.strides
+    result, expected = ca.asarray(x.cuarray, order=order), np.asarray(x.numpy, order=order)
+    assert_same(result, expected, exact=True)
+    assert (result is x.cuarray) == (expected is x.numpy)
+    if order is not None:
+        for name in ("empty_like", "zeros_like", "ones_like"):
+            assert getattr(ca, name)(x.cuarray, order=order).strides == getattr(np, name)(x.numpy, order=order).strides
+        shape = data.draw(st.sampled_from([(2, 3), (4,), (2, 3, 4)]))
+        result = ca.full_like(x.cuarray, 3, order=order, shape=shape)
+        assert result.strides == np.full_like(x.numpy, 3, order=order, shape=shape).strides
+
+
+def test_order_of_new_arrays() -> None:
+    for name in ("empty", "zeros", "ones"):
+        assert getattr(ca, name)((2, 3), "f4", "F").strides == (4, 8)
+        assert getattr(ca, name)((2, 3), None, "C").strides == (24, 8)
+    assert ca.full((2, 3), 1.0, order="F").flags.f_contiguous
+    assert ca.eye(2, 3, order="F").flags.f_contiguous
+    for bad, error in (("K", ValueError), ("no", ValueError), (3, TypeError)):
+        with pytest.raises(error, match="order"):
+            ca.zeros(3, order=bad)  # type: ignore[arg-type]
+    x = ca.zeros((2, 3))
+    with pytest.raises(ValueError, match="copy=False"):
+        ca.array(x, order="F", copy=False)
+
+
+def test_devices() -> None:
+    own = ca.zeros(1).device
+    x = ca.zeros(3, device=own)
+    for name in ("empty", "zeros", "ones"):
+        assert getattr(ca, name)(2, device=str(own)).device == own
+        with pytest.raises(ValueError, match="device"):
+            getattr(ca, name)(2, device="elsewhere")
+    for make in (
+        lambda device: ca.full(2, 1, device=device),
+        lambda device: ca.eye(2, device=device),
+        lambda device: ca.arange(2, device=device),
+        lambda device: ca.linspace(0, 1, 2, device=device),
+        lambda device: ca.zeros_like(x, device=device),
+        lambda device: ca.full_like(x, 1, device=device),
+        lambda device: ca.asarray(x, device=device),
+        lambda device: ca.astype(x, "f4", device=device),
+        lambda device: ca.from_dlpack(np.zeros(2), device=device),
+        lambda device: x.to_device(device),
+    ):
+        assert make(own).device == own
+        with pytest.raises(ValueError, match="device"):
+            make("elsewhere")
+    assert x.to_device(own) is x
+
+
+def test_require() -> None:
+    x = ca.zeros((2, 3))
+    assert ca.require(x) is x
+    assert ca.require(x, requirements=["C", "A", "W", "E", "OWNDATA"]) is x
+    assert ca.require(x, requirements="F").flags.f_contiguous
+    assert ca.require(x.T, requirements=["O"]).flags.owndata
+    assert ca.require(ca.broadcast_to(x, (2, 2, 3)), requirements="W").flags.writeable
+    assert ca.require([1], "f4").dtype == np.float32
+    with pytest.raises(ValueError, match="requirements"):
+        ca.require(x, requirements=["C", "F"])
+    with pytest.raises(ValueError, match="requirements"):
+        ca.require(x, requirements="X")
+    assert ca.asfortranarray(x).flags.f_contiguous
+    assert ca.asfortranarray(3).shape == (1,)
+    assert ca.asanyarray(x) is x
+
+
+@given(data=st.data())
+def test_copyto_where(data: st.DataObject) -> None:
+    host = data.draw(numpy_arrays(np.dtype("float32"), (2, 3)))
+    mask = data.draw(numpy_arrays(np.dtype(bool), data.draw(st.sampled_from([(), (3,), (2, 1), (2, 3)]))))
+    source = data.draw(st.sampled_from([np.arange(3, dtype="int16"), np.float32(7), 2, np.ones(2), 1j]))
+
+    def by_numpy() -> np.ndarray:
+        target = host.copy()
+        np.copyto(target, source, where=mask)
+        return target
+
+    def by_cuarray() -> ca.CuArray:
+        target = ca.array(host)
+        ca.copyto(target, source, where=ca.array(mask))
+        return target
+
+    check(by_cuarray, by_numpy, exact=True)
+
+
+def test_copyto_arguments() -> None:
+    with pytest.raises(TypeError, match="dst"):
+        ca.copyto(np.zeros(2), 1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="read-only"):
+        ca.copyto(ca.broadcast_to(1, (2,)), 1)
+    with pytest.raises(TypeError, match="where"):
+        ca.copyto(ca.zeros(2), 1, where=ca.ones(2))
+
+
+@given(data=st.data())
+def test_linspace_of_arrays(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.dtype(name) for name in ("int16", "float32", "float64", "complex128")]))
+    low = data.draw(numpy_arrays(dtype, data.draw(st.sampled_from([(), (2,), (3, 1)])), st.integers(-9, 9)))
+    high = data.draw(numpy_arrays(dtype, data.draw(st.sampled_from([(), (2,)])), st.integers(-9, 9)))
+    num, endpoint, axis = data.draw(st.integers(0, 5)), data.draw(st.booleans()), data.draw(st.integers(-4, 3))
+    check(
+        lambda: ca.linspace(ca.array(low), high, num, endpoint, axis=axis),
+        lambda: np.linspace(low, high, num, endpoint, axis=axis),
+        exact=dtype.kind != "c",
+    )
+    values, step = ca.linspace(ca.array(low), ca.array(high), num, endpoint, retstep=True)
+    expected, expected_step = np.linspace(low, high, num, endpoint, retstep=True)
+    assert_same(values, expected)
+    np.testing.assert_allclose(np.asarray(step), expected_step, rtol=1e-6)
+
+
+@given(low=st.integers(-9, 9), high=st.integers(-9, 9), num=st.integers(0, 9), endpoint=st.booleans())
+def test_linspace_is_exact(low: int, high: int, num: int, endpoint: bool) -> None:
+    for kind in (float, np.float32, np.float16):
+        ends = (kind(low) / kind(3), kind(high) / kind(7))
+        check(lambda e=ends: ca.linspace(*e, num, endpoint), lambda e=ends: np.linspace(*e, num, endpoint), exact=True)
+    assert ca.linspace(low, high, num, retstep=True)[1] == pytest.approx(
+        np.linspace(low, high, num, retstep=True)[1], nan_ok=True
+    )
+    tiny = 5e-324
+    assert_same(ca.linspace(0, 3 * tiny, 7), np.linspace(0, 3 * tiny, 7), exact=True)
+
+
+@given(data=st.data())
+def test_logspace_and_geomspace(data: st.DataObject) -> None:
+    numbers = st.integers(-4, 4)
+    low, high, num, endpoint = (data.draw(s) for s in (numbers, numbers, st.integers(0, 6), st.booleans()))
+    check(lambda: ca.logspace(low, high, num, endpoint), lambda: np.logspace(low, high, num, endpoint))
+    check(lambda: ca.logspace(low, high, num, base=2.0), lambda: np.logspace(low, high, num, base=2.0))
+    check(lambda: ca.geomspace(low, high, num, endpoint), lambda: np.geomspace(low, high, num, endpoint), rtol=1e-12)
+    ends = np.array([[1.0, 10.0], [2.0, 200.0]])
+    axis = data.draw(st.integers(-2, 1))
+    check(
+        lambda: ca.geomspace(ca.array(ends[0]), ca.array(ends[1]), num, endpoint, axis=axis),
+        lambda: np.geomspace(ends[0], ends[1], num, endpoint, axis=axis),
+        rtol=1e-12,
+    )
+    check(
+        lambda: ca.logspace(ca.array([1.0, 2.0]), 3, num, base=ca.array([2.0, 3.0]), axis=axis),
+        lambda: np.logspace(np.array([1.0, 2.0]), 3, num, base=np.array([2.0, 3.0]), axis=axis),
+    )
+
+
+def test_logspace_and_geomspace_dtypes() -> None:
+    check(lambda: ca.logspace(0, 3, 4, dtype=int), lambda: np.logspace(0, 3, 4, dtype=int))
+    check(lambda: ca.geomspace(1, 1000, 4, dtype="f4"), lambda: np.geomspace(1, 1000, 4, dtype="f4"))
+    check(lambda: ca.geomspace(-1, -1000, 4), lambda: np.geomspace(-1, -1000, 4))
+    check(lambda: ca.geomspace(1j, 1000j, 4), lambda: np.geomspace(1j, 1000j, 4), rtol=1e-12)
+    check(lambda: ca.geomspace(0, 1, 4), lambda: np.geomspace(0, 1, 4))
+    check(lambda: ca.geomspace(ca.array([0.0, 1.0]), 1, 4), lambda: np.geomspace([0.0, 1.0], 1, 4))
+
+
+def test_from_iterators_and_bytes() -> None:
+    check(lambda: ca.fromiter(range(5), "f4"), lambda: np.fromiter(range(5), "f4"))
+    check(lambda: ca.fromiter(range(5), int, 3), lambda: np.fromiter(range(5), int, 3))
+    check(lambda: ca.fromiter(range(5), int, 7), lambda: np.fromiter(range(5), int, 7))
+    raw = np.arange(6, dtype=">i4").tobytes()
+    for options in ({"dtype": ">i4"}, {"dtype": "u1", "offset": 3}, {"dtype": "i2", "count": 4}, {"dtype": "f8"}):
+        check(
+            lambda o=options: ca.frombuffer(raw, **o),
+            lambda o=options: np.frombuffer(raw, **o).astype(np.dtype(o["dtype"]).newbyteorder("=")),
+        )
+    check(lambda: ca.frombuffer(raw[:-1], "i4"), lambda: np.frombuffer(raw[:-1], "i4"))

@@ -8,46 +8,84 @@ from cuarray._functions import elementwise as _elementwise
 from cuarray._functions._advanced import get_item, set_item
 from cuarray._functions._operation import assign, copy_into, is_operand
 from cuarray._functions.creation import (
-    arange,
     array,
+    asanyarray,
     asarray,
     ascontiguousarray,
+    asfortranarray,
     asnumpy,
     astype,
     copy,
     copyto,
     empty,
     empty_like,
-    eye,
     from_dlpack,
+    frombuffer,
+    fromiter,
     full,
     full_like,
-    identity,
-    linspace,
     ones,
     ones_like,
+    require,
     zeros,
     zeros_like,
 )
 from cuarray._functions.elementwise import *
 from cuarray._functions.elementwise import clip, conjugate, round
 from cuarray._functions.indexing import choose, compress, nonzero, put, take
+from cuarray._functions.joining import (
+    append,
+    array_split,
+    block,
+    column_stack,
+    concat,
+    concatenate,
+    dsplit,
+    dstack,
+    hsplit,
+    hstack,
+    split,
+    stack,
+    unstack,
+    vsplit,
+    vstack,
+)
 from cuarray._functions.linear_algebra import dot, matmul, matvec, trace, vecdot, vecmat
 from cuarray._functions.manipulation import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
     broadcast_arrays,
+    broadcast_shapes,
     broadcast_to,
     diagonal,
     expand_dims,
     flip,
+    fliplr,
+    flipud,
     matrix_transpose,
     moveaxis,
     permute_dims,
     ravel,
     reshape,
+    rollaxis,
+    rot90,
     squeeze,
     swapaxes,
     transpose,
 )
+from cuarray._functions.matrices import diag, diagflat, eye, identity, tri, tril, triu, vander
+from cuarray._functions.ranges import (
+    arange,
+    fromfunction,
+    geomspace,
+    linspace,
+    logspace,
+    meshgrid,
+    mgrid,
+    ogrid,
+)
+from cuarray._functions.rearranging import delete, insert, repeat, resize, roll, tile, trim_zeros
 from cuarray._functions.reductions import all, amax, amin, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
 from cuarray._functions.sorting import argpartition, argsort, partition_in_place, searchsorted, sort_in_place
 

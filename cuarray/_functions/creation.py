@@ -10,10 +10,10 @@ import numpy as np
 
 from cuarray import _runtime
 from cuarray._array import CuArray, allocate, new, view_of
-from cuarray._dtypes import Loop, OperandType, as_dtype, as_storage_dtype, check_castable, is_same, operand_type
-from cuarray._functions._operation import Operation, copy_into, copy_operation, partly_overlap
+from cuarray._dtypes import as_storage_dtype, check_castable, is_same, operand_type
+from cuarray._functions._operation import copy_into, copy_operation, partly_overlap
 from cuarray._interop import dlpack
-from cuarray._layout import layout, like_layout
+from cuarray._layout import Layout, contiguous_strides, layout, like_layout
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:
@@ -36,55 +36,153 @@ def as_shape(shape: Any) -> tuple[int, ...]:
     return extents
 
 
-def _check_device(device: Any) -> None:
+def check_device(device: Any) -> None:
+    """ValueError unless `device` is None or names the device that arrays are on."""
     if device is not None:
         own = _runtime.get().device_name()
         if str(device) != own:
             raise ValueError(f"device: {str(device)!r} is not available; arrays are on {own!r}")
 
 
+def check_order(order: Any, allowed: str = "CFAK") -> str:
+    """An order of elements in memory by its capital letter; None is "K"."""
+    if order is None:
+        return "K"
+    if not isinstance(order, str):
+        raise TypeError(f"order must be a string, not {type(order).__name__}")
+    if len(order) != 1 or order.upper() not in allowed:
+        names = ", ".join(map(repr, allowed))
+        raise ValueError(f"order must be one of {names}, not {order!r}")
+    return order.upper()
+
+
+def ordered_layout(dtype: np.dtype, shape: tuple[int, ...], order: str, source: Layout | None = None) -> Layout:
+    """The layout of a new array of this shape, its axes in memory in this order: as `source` has them for "K"."""
+    if order == "A":
+        order = "F" if source is not None and source.f_contiguous and not source.c_contiguous else "C"
+    if order == "F":
+        return layout(dtype, shape, contiguous_strides(shape[::-1], dtype.itemsize)[::-1])
+    return like_layout(dtype, shape, [source] if order == "K" and source is not None else [])
+
+
+def _has_order(x: CuArray, order: str) -> bool:
+    own = x._layout
+    return order == "K" or (own.c_contiguous and order in "CA") or (own.f_contiguous and order in "FA")
+
+
 # ---- from values
 
 
-def array(obj: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0, device: Any = None) -> CuArray:
-    """A new array with the values of `obj`: nested sequences, a scalar, or any library's array.
+def array(
+    object: Any,
+    dtype: Any = None,
+    *,
+    copy: bool | None = True,
+    order: str | None = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    device: Any = None,
+) -> CuArray:
+    """A new array with the values of `object`: nested sequences, a scalar, or any library's array.
 
-    `copy`: True always copies, None only where it must, False never (ValueError where it would have to).
+    `copy`: True always copies, None only where it must, False never (ValueError where it would have to). `order`: "C"
+    or "F"; "A" is "F" for what is in that order already, "K" keeps the order of the axes. `ndmin`: leading axes of
+    extent 1 are added up to so many. `subok` has no meaning: there are no subclasses.
 
     >>> import cuarray as ca
     >>> ca.array([[1, 2], [3, 4]], dtype="float32")
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
-    _check_device(device)
+    check_device(device)
+    order = check_order(order)
     wanted = None if dtype is None else as_storage_dtype(dtype)
-    result = _without_copy(obj)
+    result = _without_copy(object)
     if result is None:
         if copy is False:
             raise ValueError("copy=False: the values must be copied to the device to make an array of them")
-        result = _from_host(obj, wanted)
+        result = _from_host(object, wanted, order)
     elif wanted is not None and not is_same(result.dtype, wanted):
         if copy is False:
             raise ValueError(f"copy=False: {result.dtype} cannot be made {wanted} without a copy")
-        result = astype(result, wanted)
+        result = astype(result, wanted, order=order)
     elif copy:
-        result = _copied(result)
+        result = _copied(result, order)
+    elif not _has_order(result, order):
+        if copy is False:
+            raise ValueError(f"copy=False: the elements cannot be put in order {order!r} without a copy")
+        result = _copied(result, order)
     if ndmin > result.ndim:
         result = view_of(result, lambda ghost: ghost.reshape((1,) * (ndmin - ghost.ndim) + ghost.shape))
+        result._base = None
     return result
 
 
-def asarray(obj: Any, dtype: Any = None, *, copy: bool | None = None, device: Any = None) -> CuArray:
-    """`obj` as an array: itself if it is one, without a copy where its memory is the device's.
+def asarray(
+    a: Any, dtype: Any = None, order: str | None = None, *, device: Any = None, copy: bool | None = None
+) -> CuArray:
+    """`a` as an array: itself if it is one, without a copy where its memory is the device's.
 
     >>> import cuarray as ca
     >>> x = ca.arange(3)
     >>> ca.asarray(x) is x
     True
     """
-    if type(obj) is CuArray and dtype is None and not copy and device is None:
-        return obj
-    return array(obj, dtype, copy=copy, device=device)
+    if type(a) is CuArray and dtype is None and not copy and order is None and device is None:
+        return a
+    return array(a, dtype, copy=copy, order=order, device=device)
+
+
+def asanyarray(
+    a: Any, dtype: Any = None, order: str | None = None, *, device: Any = None, copy: bool | None = None
+) -> CuArray:
+    """`asarray`: CuArray has no subclasses.
+
+    >>> import cuarray as ca
+    >>> ca.asanyarray([1, 2])
+    array([1, 2])
+    """
+    return asarray(a, dtype, order, device=device, copy=copy)
+
+
+def asfortranarray(a: Any, dtype: Any = None) -> CuArray:
+    """`a` in Fortran order (the first axis varies fastest in memory), with at least one axis; copied only if it must.
+
+    >>> import cuarray as ca
+    >>> ca.asfortranarray([[1, 2], [3, 4]]).strides
+    (8, 16)
+    """
+    return array(a, dtype, copy=None, order="F", ndmin=1)
+
+
+_REQUIREMENTS = {"CONTIGUOUS": "C", "C_CONTIGUOUS": "C", "FORTRAN": "F", "F_CONTIGUOUS": "F", "ALIGNED": "A"}
+_REQUIREMENTS |= {"WRITEABLE": "W", "OWNDATA": "O", "ENSUREARRAY": "E"}
+_REQUIREMENTS |= {letter: letter for letter in "CFAWOE"}
+
+
+def require(a: Any, dtype: Any = None, requirements: Any = None) -> CuArray:
+    """`a` as an array that has the properties in `requirements`; copied only if it must be.
+
+    They are, as in NumPy, "C", "F", "A" (aligned: all arrays are), "W" (writeable), "O" (no view), "E" (an array),
+    or the long names of these. ValueError for any other, and for "C" with "F".
+
+    >>> import cuarray as ca
+    >>> ca.require(ca.zeros((2, 3)), requirements="F").flags.f_contiguous
+    True
+    """
+    names = [requirements] if isinstance(requirements, str) else list(requirements or ())
+    wanted = set()
+    for name in names:
+        if str(name).upper() not in _REQUIREMENTS:
+            raise ValueError(f"requirements: {name!r} is none of {', '.join(_REQUIREMENTS)}")
+        wanted.add(_REQUIREMENTS[str(name).upper()])
+    if {"C", "F"} <= wanted:
+        raise ValueError('requirements: "C" and "F" cannot both be asked for')
+    order = "C" if "C" in wanted else "F" if "F" in wanted else "K"
+    result = array(a, dtype, copy=None, order=order)
+    if ("O" in wanted and result.base is not None) or ("W" in wanted and not result._writeable):
+        result = _copied(result, order)
+    return result
 
 
 def _without_copy(obj: Any) -> CuArray | None:
@@ -111,7 +209,7 @@ def _without_copy(obj: Any) -> CuArray | None:
     return None
 
 
-def _from_host(obj: Any, dtype: np.dtype | None) -> CuArray:
+def _from_host(obj: Any, dtype: np.dtype | None, order: str = "K") -> CuArray:
     if hasattr(obj, "__dlpack__") and not isinstance(obj, np.ndarray) and not hasattr(obj, "__array__"):
         obj = np.from_dlpack(obj)
     if isinstance(obj, list | tuple):
@@ -124,10 +222,13 @@ def _from_host(obj: Any, dtype: np.dtype | None) -> CuArray:
         source = source.astype(dtype)
     what = f"an array made of this {type(obj).__name__}"
     native = as_storage_dtype(source.dtype, what) if dtype is None else dtype
-    source = np.asarray(source, dtype=native, order="C")
-    result = allocate(layout(native, source.shape))
+    source = np.asarray(source, dtype=native, order=None if order == "K" else order)  # type: ignore[arg-type]
+    if not (source.flags.c_contiguous or source.flags.f_contiguous):
+        source = source.copy("K")  # without holes
+    result = allocate(layout(native, source.shape, source.strides))
     if source.size:
-        _runtime.get().write(result._pointer, source)
+        # The elements as they follow each other in memory.
+        _runtime.get().write(result._pointer, source.ravel("K"))
     return result
 
 
@@ -149,7 +250,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> C
     >>> ca.from_dlpack(np.arange(3.0))
     array([0., 1., 2.])
     """
-    _check_device(device)
+    check_device(device)
     if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
         raise TypeError(f"x must have __dlpack__ and __dlpack_device__; {type(x).__name__} has not")
     runtime = _runtime.get()
@@ -182,21 +283,33 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> C
 # ---- copies and casts
 
 
-def copy(x: Any, order: str = "K") -> CuArray:
-    """A new array with the elements of `x`, its axes in memory as they are in `x` ("K") or in C order ("C")."""
-    if order not in ("C", "K"):
-        raise ValueError(f"order must be 'C' or 'K', not {order!r}")
-    return _copied(asarray(x), order)
+def copy(a: Any, order: str = "K", subok: bool = False) -> CuArray:
+    """A new array with the elements of `a`, its axes in memory as they are in `a` ("K"), or in order "C", "F" or "A".
+
+    >>> import cuarray as ca
+    >>> ca.copy(ca.arange(3))
+    array([0, 1, 2])
+    """
+    return _copied(asarray(a), check_order(order))
 
 
 def _copied(x: CuArray, order: str = "K") -> CuArray:
-    result = allocate(like_layout(x.dtype, x.shape, [x._layout] if order == "K" else []))
+    result = allocate(ordered_layout(x.dtype, x.shape, order, x._layout))
     copy_operation(x, out=result)
     return result
 
 
-def astype(x: Any, dtype: Any, /, *, casting: str = "unsafe", copy: bool = True, device: Any = None) -> CuArray:
-    """The elements of `x` as `dtype`; `x` itself if it has that dtype and `copy` is False.
+def astype(
+    x: Any,
+    dtype: Any,
+    /,
+    *,
+    order: str = "K",
+    casting: str = "unsafe",
+    copy: bool = True,
+    device: Any = None,
+) -> CuArray:
+    """The elements of `x` as `dtype`; `x` itself if it has that dtype and order and `copy` is False.
 
     TypeError where `casting` ("no", "equiv", "safe", "same_kind", "unsafe") does not allow it. Complex to real drops
     the imaginary part.
@@ -205,25 +318,23 @@ def astype(x: Any, dtype: Any, /, *, casting: str = "unsafe", copy: bool = True,
     >>> ca.astype(ca.array([1.7, -1.7]), "int32")
     array([ 1, -1], dtype=int32)
     """
-    _check_device(device)
+    check_device(device)
     x = asarray(x)
+    order = check_order(order)
     wanted = as_storage_dtype(dtype)
     check_castable(x.dtype, wanted, casting, "astype")
-    if is_same(x.dtype, wanted) and not copy:
+    if is_same(x.dtype, wanted) and not copy and _has_order(x, order):
         return x
-    result = allocate(like_layout(wanted, x.shape, [x._layout]))
+    result = allocate(ordered_layout(wanted, x.shape, order, x._layout))
     copy_operation(x, out=result, casting="unsafe")
     return result
 
 
-def ascontiguousarray(x: Any, dtype: Any = None) -> CuArray:
-    """`x` as a C-contiguous array of at least one axis, copied only if it is none yet."""
-    x = array(x, dtype, copy=None, ndmin=1)
-    if x._layout.c_contiguous:
-        return x
-    result = allocate(layout(x.dtype, x.shape))
-    copy_operation(x, out=result)
-    return result
+def ascontiguousarray(a: Any, dtype: Any = None) -> CuArray:
+    """`a` as a C-contiguous array of at least one axis, copied only if it is none yet."""
+    if type(a) is CuArray and dtype is None and a.ndim and a._layout.c_contiguous:
+        return a
+    return array(a, dtype, copy=None, order="C", ndmin=1)
 
 
 def asnumpy(x: Any) -> np.ndarray:
@@ -232,7 +343,7 @@ def asnumpy(x: Any) -> np.ndarray:
 
 
 def copyto(dst: CuArray, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    """Copy values into `dst`, broadcasting and casting them, only where the mask `where` is true.
+    """Copy values into `dst`, broadcasting and casting them; where `where` (bool, broadcast) is given, only there.
 
     >>> import cuarray as ca
     >>> x = ca.arange(4)
@@ -240,6 +351,16 @@ def copyto(dst: CuArray, src: Any, casting: str = "same_kind", where: Any = True
     >>> x
     array([ 0,  1, -1, -1])
     """
+    if type(dst) is not CuArray:
+        raise TypeError(f"copyto: dst must be a CuArray, not {type(dst).__name__}")
+    if not dst._writeable:
+        raise ValueError("copyto: dst is read-only")
+    kind = operand_type(src)
+    if kind is not None and not isinstance(kind, np.dtype):
+        # Weak: the cast is that of a Python number, whatever dtype an array of it would have.
+        source = np.empty((), np.result_type(dst.dtype, src))
+        source[()] = src
+        src = source
     if where is not True:
         from cuarray._functions.indexing import copy_into_where
 
@@ -255,18 +376,18 @@ def copyto(dst: CuArray, src: Any, casting: str = "same_kind", where: Any = True
 # ---- from nothing
 
 
-def empty(shape: Any, dtype: Any = np.float64, *, device: Any = None) -> CuArray:
-    """A new array whose elements are not set.
+def empty(shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any = None) -> CuArray:
+    """A new array whose elements are not set; `order` is "C" or "F".
 
     >>> import cuarray as ca
     >>> ca.empty((2, 3), "int8").shape
     (2, 3)
     """
-    _check_device(device)
-    return allocate(layout(as_storage_dtype(dtype), as_shape(shape)))
+    check_device(device)
+    return allocate(ordered_layout(as_storage_dtype(dtype), as_shape(shape), check_order(order, "CF")))
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> CuArray:
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> CuArray:
     """A new array filled with a scalar, or with an array broadcast to `shape`.
 
     >>> import cuarray as ca
@@ -281,161 +402,134 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) 
             dtype = fill_value.dtype
         else:
             dtype = kind if isinstance(kind, np.dtype) else np.dtype(kind)
-    result = empty(shape, dtype, device=device)
+    result = empty(shape, dtype, order, device=device)
     result[...] = fill_value
     return result
 
 
-def zeros(shape: Any, dtype: Any = np.float64, *, device: Any = None) -> CuArray:
+def zeros(shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any = None) -> CuArray:
     """A new array of zeros.
 
     >>> import cuarray as ca
     >>> ca.zeros(3)
     array([0., 0., 0.])
     """
-    return full(shape, False, dtype, device=device)
+    return full(shape, False, np.dtype(dtype) if dtype is None else dtype, order, device=device)
 
 
-def ones(shape: Any, dtype: Any = np.float64, *, device: Any = None) -> CuArray:
+def ones(shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any = None) -> CuArray:
     """A new array of ones.
 
     >>> import cuarray as ca
     >>> ca.ones((1, 2), "int16")
     array([[1, 1]], dtype=int16)
     """
-    return full(shape, True, dtype, device=device)
+    return full(shape, True, np.dtype(dtype) if dtype is None else dtype, order, device=device)
 
 
-def _like(x: Any, dtype: Any, shape: Any, device: Any) -> CuArray:
-    _check_device(device)
+def _like(x: Any, dtype: Any, order: str, shape: Any, device: Any) -> CuArray:
+    check_device(device)
+    order = check_order(order)
     x = asarray(x)
     own = x.dtype if dtype is None else as_storage_dtype(dtype)
-    if shape is not None:
-        return allocate(layout(own, as_shape(shape)))
-    return allocate(like_layout(own, x.shape, [x._layout]))
+    if shape is None:
+        return allocate(ordered_layout(own, x.shape, order, x._layout))
+    extents = as_shape(shape)
+    if order == "K" and len(extents) == x.ndim:  # the order of the axes, at other extents
+        strides = x.strides
+        axes = sorted(range(x.ndim), key=lambda axis: (-abs(strides[axis]), axis))
+        packed = contiguous_strides(tuple(extents[axis] for axis in axes), own.itemsize)
+        return allocate(layout(own, extents, tuple(packed[axes.index(axis)] for axis in range(x.ndim))))
+    return allocate(ordered_layout(own, extents, "C" if order == "K" else order, x._layout))
 
 
-def empty_like(x: Any, dtype: Any = None, *, shape: Any = None, device: Any = None) -> CuArray:
-    """A new array of the shape and dtype of `x`, unless others are given, whose elements are not set."""
-    return _like(x, dtype, shape, device)
+def empty_like(
+    prototype: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> CuArray:
+    """A new array of the shape, dtype and order of `prototype`, unless others are given; its elements are not set.
+
+    >>> import cuarray as ca
+    >>> ca.empty_like(ca.zeros((2, 3)), "int8").shape
+    (2, 3)
+    """
+    return _like(prototype, dtype, order, shape, device)
 
 
-def zeros_like(x: Any, dtype: Any = None, *, shape: Any = None, device: Any = None) -> CuArray:
-    """A new array of zeros of the shape and dtype of `x`, unless others are given."""
-    return full_like(x, False, dtype, shape=shape, device=device)
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> CuArray:
+    """A new array of zeros of the shape, dtype and order of `a`, unless others are given.
+
+    >>> import cuarray as ca
+    >>> ca.zeros_like(ca.arange(3))
+    array([0, 0, 0])
+    """
+    return full_like(a, False, dtype, order, subok, shape, device=device)
 
 
-def ones_like(x: Any, dtype: Any = None, *, shape: Any = None, device: Any = None) -> CuArray:
-    """A new array of ones of the shape and dtype of `x`, unless others are given."""
-    return full_like(x, True, dtype, shape=shape, device=device)
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> CuArray:
+    """A new array of ones of the shape, dtype and order of `a`, unless others are given.
+
+    >>> import cuarray as ca
+    >>> ca.ones_like(ca.arange(3))
+    array([1, 1, 1])
+    """
+    return full_like(a, True, dtype, order, subok, shape, device=device)
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None, device: Any = None) -> CuArray:
-    """A new array of the shape and dtype of `x`, unless others are given, filled with a value."""
-    result = _like(x, dtype, shape, device)
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> CuArray:
+    """A new array of the shape, dtype and order of `a`, unless others are given, filled with a value.
+
+    >>> import cuarray as ca
+    >>> ca.full_like(ca.arange(3), 7)
+    array([7, 7, 7])
+    """
+    result = _like(a, dtype, order, shape, device)
     result[...] = fill_value
     return result
 
 
-def _resolve_affine(kinds: tuple[OperandType, ...], dtype: np.dtype | None) -> Loop:
-    own, _ = kinds
-    assert isinstance(own, np.dtype)
-    return Loop((own, own), own)
+# ---- from functions, iterators and bytes
 
 
-# out[i] = start + i * step
-_affine = Operation("arange", "ca::ops::Affine", 2, _resolve_affine, position=True)
-
-
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> CuArray:
-    """Evenly spaced values from `start` (0 if only one is given) up to, not including, `stop`.
+def fromiter(iter: Any, dtype: Any, count: int = -1) -> CuArray:
+    """A 1-d array of the values of an iterable; `count` of them, or all (-1).
 
     >>> import cuarray as ca
-    >>> ca.arange(3), ca.arange(1, 2, 0.25)
-    (array([0, 1, 2]), array([1.  , 1.25, 1.5 , 1.75]))
+    >>> ca.fromiter((i * i for i in range(4)), int)
+    array([0, 1, 4, 9])
     """
-    _check_device(device)
-    if stop is None:
-        start, stop = 0, start
-    start, stop, step = (value.item() if type(value) is CuArray else value for value in (start, stop, step))
-    wanted = np.result_type(start, stop, step) if dtype is None else dtype
-    if all(type(value) is int for value in (start, stop, step)) and dtype is None:
-        wanted = np.int64
-    own = as_dtype(wanted)
-    if own.kind == "b":
-        return array(np.arange(start, stop, step, dtype=bool))
-    if step == 0:
-        raise ZeroDivisionError("arange: step must not be 0")
-    distance = (stop - start) / step
-    if isinstance(distance, complex | np.complexfloating):
-        distance = min(distance.real, distance.imag)
-    if math.isnan(distance) or math.isinf(distance):
-        raise ValueError("arange: cannot compute length")
-    size = max(0, math.ceil(distance))
-    result = empty(size, own)
-    if size:
-        # NumPy computes the first two elements and goes on by their difference.
-        first = own.type(start)
-        second = own.type(start + step)
-        with np.errstate(over="ignore"):
-            _affine(first, second - first, out=result)
-    return result
+    return array(np.fromiter(iter, as_storage_dtype(dtype), count))
 
 
-def linspace(
-    start: Any, stop: Any, /, num: int = 50, *, dtype: Any = None, endpoint: bool = True, device: Any = None
-) -> CuArray:
-    """`num` evenly spaced values from `start` to `stop`, which is left out if `endpoint` is False.
+def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> CuArray:
+    """A 1-d array of a copy of the bytes in an object with the buffer protocol.
+
+    `offset` is in bytes, `count` in elements (-1 for all).
 
     >>> import cuarray as ca
-    >>> ca.linspace(0, 1, 5)
-    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    >>> ca.frombuffer(bytes([1, 2, 3]), "uint8", offset=1)
+    array([2, 3], dtype=uint8)
     """
-    _check_device(device)
     try:
-        num = operator.index(num)
+        wanted = np.dtype(dtype)
     except TypeError:
-        raise TypeError(f"num must be an integer, not {type(num).__name__}") from None
-    if num < 0:
-        raise ValueError(f"num must be non-negative, not {num}")
-    start, stop = (value.item() if type(value) is CuArray else value for value in (start, stop))
-    if operand_type(start) is None or operand_type(stop) is None:
-        raise TypeError("start and stop must be scalars")
-    computed = as_dtype(np.result_type(start, stop, float(num)))
-    wanted = computed if dtype is None else as_dtype(dtype)
-    result = empty(num, wanted)
-    if num == 0:
-        return result
-    gaps = num - 1 if endpoint else num
-    step = (stop - start) / gaps if gaps else 0.0
-    work = result if wanted == computed else empty(num, computed)
-    _affine(computed.type(start), computed.type(step), out=work)
-    if endpoint and num > 1:
-        work[-1] = computed.type(stop)
-    if work is not result:
-        if wanted.kind in "iu":
-            from cuarray._functions.elementwise import floor
-
-            work = floor(work)
-        copy_into(result, work)
-    return result
-
-
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = np.float64, *, device: Any = None) -> CuArray:
-    """An N by M array with ones on the k-th diagonal and zeros elsewhere.
-
-    >>> import cuarray as ca
-    >>> ca.eye(2, 3, 1)
-    array([[0., 1., 0.],
-           [0., 0., 1.]])
-    """
-    rows, cols = as_shape((N, N if M is None else M))
-    result = zeros((rows, cols), dtype, device=device)
-    if -rows < k < cols:
-        view_of(result, lambda ghost: ghost.diagonal(k))[...] = True
-    return result
-
-
-def identity(n: int, dtype: Any = np.float64) -> CuArray:
-    """The n by n identity matrix."""
-    return eye(n, dtype=dtype)
+        wanted = as_storage_dtype(dtype)  # raises
+    return array(np.frombuffer(buffer, wanted, count, offset))

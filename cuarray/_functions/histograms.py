@@ -14,9 +14,10 @@ from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import as_dtype, result_type
 from cuarray._functions import _sorted
-from cuarray._functions.creation import arange, asarray, zeros
+from cuarray._functions.creation import asarray, zeros
 from cuarray._functions.elementwise import where
 from cuarray._functions.order_statistics import percentile
+from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import any as any_of
 from cuarray._functions.reductions import max as max_of
 from cuarray._functions.reductions import mean

@@ -13,10 +13,11 @@ from cuarray import _runtime
 from cuarray._array import CuArray
 from cuarray._dtypes import as_dtype
 from cuarray._functions._advanced import flag, flag_pointer, unravel_into
-from cuarray._functions.creation import _arrays_to_numpy, arange, as_shape, asarray, ascontiguousarray, empty, ones
+from cuarray._functions.creation import _arrays_to_numpy, as_shape, asarray, ascontiguousarray, empty, ones
 from cuarray._functions.elementwise import clip, greater_equal, less, logical_or, remainder
 from cuarray._functions.indexing import nonzero
 from cuarray._functions.manipulation import ravel
+from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import any as any_true
 from cuarray._layout import broadcast_shapes
 

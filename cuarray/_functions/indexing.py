@@ -26,10 +26,11 @@ from cuarray._functions._advanced import put as store
 from cuarray._functions._compaction import compress_flat, true_positions
 from cuarray._functions._operation import check_out, copy_into, partly_overlap
 from cuarray._functions._scatter import scatter_at
-from cuarray._functions.creation import _arrays_to_numpy, arange, asarray, empty, full, zeros_like
+from cuarray._functions.creation import _arrays_to_numpy, asarray, empty, full, zeros_like
 from cuarray._functions.creation import copy as copy_array
 from cuarray._functions.elementwise import clip, equal, greater_equal, less, logical_not, logical_or, remainder
 from cuarray._functions.manipulation import broadcast_to, ravel
+from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import any as any_true
 from cuarray._layout import broadcast_shapes
 

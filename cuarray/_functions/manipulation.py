@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from cuarray._array import CuArray, view_of
-from cuarray._functions.creation import as_shape, asarray, ascontiguousarray
+from cuarray._functions.creation import as_shape, asarray, ascontiguousarray, check_order
 from cuarray._functions.creation import copy as copy_array
-from cuarray._layout import broadcast_shapes
+from cuarray._layout import broadcast_shapes as _broadcast_shapes
 
 
-def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> CuArray:
-    """The elements of `x` in C order at another shape; one extent may be -1. A view where strides allow it.
+def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> CuArray:
+    """The elements of `a` at another shape; one extent may be -1. A view where strides allow it.
 
-    `copy`: True always copies, False never (ValueError where it would have to).
+    `order`: the elements are taken and put in C order (the last axis varies fastest) or in "F" order (the first axis
+    does); "A" is "F" for an array that lies so in memory. `copy`: True always copies, False never (ValueError where it
+    would have to).
 
     >>> import cuarray as ca
     >>> ca.reshape(ca.arange(6), (2, -1))
     array([[0, 1, 2],
            [3, 4, 5]])
+    >>> ca.reshape(ca.arange(6), (2, -1), order="F")
+    array([[0, 2, 4],
+           [1, 3, 5]])
     """
-    x = asarray(x)
+    x = asarray(a)
+    letter = check_order(order, "CFA")
+    wanted = tuple(shape) if not isinstance(shape, int | np.integer) else (shape,)
+    own = x._layout
+    if letter == "F" or (letter == "A" and own.f_contiguous and not own.c_contiguous):
+        # What is C order for the axes the other way round.
+        return reshape(transpose(x), wanted[::-1], copy=copy).T if x.ndim else reshape(x, wanted, copy=copy)
     if copy:
         x = _packed(copy_array(x))
-    wanted = tuple(shape) if not isinstance(shape, int | np.integer) else (shape,)
     if not x._layout.c_contiguous and copy is not False:
         try:
             return view_of(x, lambda ghost: np.reshape(ghost, wanted, copy=False))
@@ -38,53 +49,141 @@ def _packed(x: CuArray) -> CuArray:
     return ascontiguousarray(x) if x.ndim else x
 
 
-def ravel(x: Any, /) -> CuArray:
-    """The elements in C order on one axis: a view of a contiguous array, a copy of any other."""
-    x = asarray(x)
+def ravel(a: Any, order: str = "C") -> CuArray:
+    """The elements on one axis: a view of an array that is contiguous in that order, a copy of any other.
+
+    `order`: "C"; "F"; "A", which is "F" for an array that lies so in memory; or "K", as they follow in memory.
+
+    >>> import cuarray as ca
+    >>> ca.ravel(ca.array([[1, 2], [3, 4]]), order="F")
+    array([1, 3, 2, 4])
+    """
+    x = asarray(a)
+    letter = check_order(order)
+    own = x._layout
+    if letter == "K":
+        x = transpose(x, sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis)))
+    elif letter == "F" or (letter == "A" and own.f_contiguous and not own.c_contiguous):
+        x = transpose(x)
     return reshape(x if x._layout.c_contiguous else ascontiguousarray(x), -1)
 
 
-def transpose(x: Any, /, axes: Any = None) -> CuArray:
+def transpose(a: Any, /, axes: Any = None) -> CuArray:
     """The array with its axes permuted (reversed if none are given), as a view.
 
     >>> import cuarray as ca
     >>> ca.transpose(ca.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    return view_of(asarray(x), lambda ghost: np.transpose(ghost, axes))
+    return view_of(asarray(a), lambda ghost: np.transpose(ghost, axes))
 
 
-def permute_dims(x: Any, /, axes: Any) -> CuArray:
-    """The array with its axes in the order `axes`, as a view."""
-    return transpose(x, axes)
+def permute_dims(a: Any, /, axes: Any = None) -> CuArray:
+    """The array with its axes in the order `axes`, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.permute_dims(ca.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
+    return transpose(a, axes)
 
 
 def matrix_transpose(x: Any, /) -> CuArray:
-    """The array with its last two axes swapped, as a view."""
+    """The array with its last two axes swapped, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.matrix_transpose(ca.zeros((2, 3, 4))).shape
+    (2, 4, 3)
+    """
     return asarray(x).mT
 
 
-def swapaxes(x: Any, axis1: int, axis2: int) -> CuArray:
-    """The array with two axes swapped, as a view."""
-    return view_of(asarray(x), lambda ghost: np.swapaxes(ghost, axis1, axis2))
+def swapaxes(a: Any, axis1: int, axis2: int) -> CuArray:
+    """The array with two axes swapped, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.swapaxes(ca.zeros((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
+    return view_of(asarray(a), lambda ghost: np.swapaxes(ghost, axis1, axis2))
 
 
-def moveaxis(x: Any, source: Any, destination: Any, /) -> CuArray:
-    """The array with axes moved to other places, the rest in order, as a view."""
-    return view_of(asarray(x), lambda ghost: np.moveaxis(ghost, source, destination))
+def moveaxis(a: Any, source: Any, destination: Any) -> CuArray:
+    """The array with axes moved to other places, the rest in order, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.moveaxis(ca.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    return view_of(asarray(a), lambda ghost: np.moveaxis(ghost, source, destination))
 
 
-def squeeze(x: Any, /, axis: Any = None) -> CuArray:
-    """The array without its axes of extent 1, or without those in `axis`, as a view."""
-    return view_of(asarray(x), lambda ghost: np.squeeze(ghost, axis))
+def rollaxis(a: Any, axis: int, start: int = 0) -> CuArray:
+    """The array with `axis` moved to stand before the axis that is now `start`, as a view; `moveaxis` says it better.
+
+    >>> import cuarray as ca
+    >>> ca.rollaxis(ca.zeros((2, 3, 4)), 2).shape
+    (4, 2, 3)
+    """
+    return view_of(asarray(a), lambda ghost: np.rollaxis(ghost, axis, start))
 
 
-def expand_dims(x: Any, /, axis: Any = 0) -> CuArray:
-    """The array with axes of extent 1 put in at `axis`, as a view."""
-    return view_of(asarray(x), lambda ghost: np.expand_dims(ghost, axis))
+def squeeze(a: Any, /, axis: Any = None) -> CuArray:
+    """The array without its axes of extent 1, or without those in `axis`, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.squeeze(ca.zeros((1, 3, 1))).shape
+    (3,)
+    """
+    return view_of(asarray(a), lambda ghost: np.squeeze(ghost, axis))
 
 
-def broadcast_to(x: Any, /, shape: Any) -> CuArray:
+def expand_dims(a: Any, /, axis: Any = 0) -> CuArray:
+    """The array with axes of extent 1 put in at `axis`, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.expand_dims(ca.zeros(3), (0, 2)).shape
+    (1, 3, 1)
+    """
+    return view_of(asarray(a), lambda ghost: np.expand_dims(ghost, axis))
+
+
+def _at_least(arrays: tuple[Any, ...], expand: Any) -> Any:
+    results = tuple(expand(asarray(x)) for x in arrays)
+    return results[0] if len(results) == 1 else results
+
+
+def atleast_1d(*arys: Any) -> Any:
+    """The arrays with at least one axis, as views; one array, or a tuple of as many as were given.
+
+    >>> import cuarray as ca
+    >>> ca.atleast_1d(3)
+    array([3])
+    """
+    return _at_least(arys, lambda x: x if x.ndim else reshape(x, 1))
+
+
+def atleast_2d(*arys: Any) -> Any:
+    """The arrays with at least two axes, new ones first, as views; one array, or a tuple of them.
+
+    >>> import cuarray as ca
+    >>> ca.atleast_2d([1, 2])
+    array([[1, 2]])
+    """
+    return _at_least(arys, lambda x: x if x.ndim > 1 else view_of(x, np.atleast_2d))
+
+
+def atleast_3d(*arys: Any) -> Any:
+    """The arrays with at least three axes, as views: (n,) becomes (1, n, 1), and (m, n) becomes (m, n, 1).
+
+    >>> import cuarray as ca
+    >>> ca.atleast_3d([1, 2]).shape
+    (1, 2, 1)
+    """
+    return _at_least(arys, lambda x: x if x.ndim > 2 else view_of(x, np.atleast_3d))
+
+
+def broadcast_to(array: Any, /, shape: Any, subok: bool = False) -> CuArray:
     """The array repeated along new axes and axes of extent 1, as a read-only view.
 
     >>> import cuarray as ca
@@ -93,28 +192,107 @@ def broadcast_to(x: Any, /, shape: Any) -> CuArray:
            [0, 1]])
     """
     extents = as_shape(shape)
-    result = view_of(asarray(x), lambda ghost: np.broadcast_to(ghost, extents))
+    result = view_of(asarray(array), lambda ghost: np.broadcast_to(ghost, extents))
     result._writeable = False
     return result
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[CuArray, ...]:
-    """The arrays broadcast against each other, as read-only views."""
-    sources = [asarray(x) for x in arrays]
-    shape = broadcast_shapes(*(x.shape for x in sources))
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[CuArray, ...]:
+    """The arrays broadcast against each other, as read-only views.
+
+    >>> import cuarray as ca
+    >>> ca.broadcast_arrays([1, 2], [[3], [4]])[1]
+    array([[3, 3],
+           [4, 4]])
+    """
+    sources = [asarray(x) for x in args]
+    shape = _broadcast_shapes(*(x.shape for x in sources))
     return tuple(broadcast_to(x, shape) for x in sources)
 
 
-def flip(x: Any, /, axis: Any = None) -> CuArray:
-    """The array with the order of elements reversed along `axis`, or along all axes, as a view."""
-    x = asarray(x)
+def broadcast_shapes(*args: Any) -> tuple[int, ...]:
+    """The shape that these shapes (tuples or ints) broadcast to; ValueError where they do not.
+
+    >>> import cuarray as ca
+    >>> ca.broadcast_shapes((3, 1), 4)
+    (3, 4)
+    """
+    return _broadcast_shapes(*(as_shape(shape) for shape in args))
+
+
+def flip(m: Any, /, axis: Any = None) -> CuArray:
+    """The array with the order of elements reversed along `axis`, or along all axes, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.flip(ca.arange(3))
+    array([2, 1, 0])
+    """
+    x = asarray(m)
     # Not numpy.flip: it reads the element of a 0-d array.
     axes = range(x.ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, x.ndim)
-    return x[tuple(slice(None, None, -1 if own in axes else 1) for own in range(x.ndim))]
+    key: tuple[Any, ...] = tuple(slice(None, None, -1 if own in axes else 1) for own in range(x.ndim))
+    return view_of(x, lambda ghost: ghost[(*key, ...)])
 
 
-def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> CuArray:
-    """The elements on a diagonal, as a read-only view."""
-    result = view_of(asarray(x), lambda ghost: np.diagonal(ghost, offset, axis1, axis2))
+def fliplr(m: Any) -> CuArray:
+    """The array reversed along its second axis, as a view; ValueError if there is none.
+
+    >>> import cuarray as ca
+    >>> ca.fliplr([[1, 2], [3, 4]])
+    array([[2, 1],
+           [4, 3]])
+    """
+    x = asarray(m)
+    if x.ndim < 2:
+        raise ValueError(f"fliplr: m must have at least 2 dimensions, not {x.ndim}")
+    return flip(x, 1)
+
+
+def flipud(m: Any) -> CuArray:
+    """The array reversed along its first axis, as a view; ValueError if there is none.
+
+    >>> import cuarray as ca
+    >>> ca.flipud([[1, 2], [3, 4]])
+    array([[3, 4],
+           [1, 2]])
+    """
+    x = asarray(m)
+    if x.ndim < 1:
+        raise ValueError("flipud: m must have at least 1 dimension")
+    return flip(x, 0)
+
+
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> CuArray:
+    """The array turned `k` times by 90 degrees in the plane of two axes, from the first towards the second; a view.
+
+    >>> import cuarray as ca
+    >>> ca.rot90([[1, 2], [3, 4]])
+    array([[2, 4],
+           [1, 3]])
+    """
+    x = asarray(m)
+    if len(axes) != 2:
+        raise ValueError(f"rot90: axes must be two, not {len(axes)}")
+    first, second = (operator.index(axis) for axis in axes)
+    if not all(-x.ndim <= axis < x.ndim for axis in (first, second)):
+        raise ValueError(f"rot90: axes={tuple(axes)} are out of range for an array of {x.ndim} dimensions")
+    if first % x.ndim == second % x.ndim:
+        raise ValueError("rot90: axes must be different")
+    turns = operator.index(k) % 4
+    if turns == 0:
+        return view_of(x, lambda ghost: ghost[...])
+    if turns == 2:
+        return flip(x, (first, second))
+    return swapaxes(flip(x, second), first, second) if turns == 1 else flip(swapaxes(x, first, second), second)
+
+
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> CuArray:
+    """The elements on a diagonal, as a read-only view.
+
+    >>> import cuarray as ca
+    >>> ca.diagonal([[1, 2], [3, 4]])
+    array([1, 4])
+    """
+    result = view_of(asarray(a), lambda ghost: np.diagonal(ghost, offset, axis1, axis2))
     result._writeable = False
     return result

@@ -10,8 +10,9 @@ import numpy as np
 from cuarray._array import CuArray, view_of
 from cuarray._dtypes import as_dtype, result_type
 from cuarray._functions import _sorted
-from cuarray._functions.creation import arange, asarray, empty, ones, zeros
+from cuarray._functions.creation import asarray, empty, ones, zeros
 from cuarray._functions.elementwise import equal, isnan, logical_not, not_equal
+from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import any as any_of
 
 

@@ -5,6 +5,7 @@ A plan names a kernel instance (a template and its arguments; never a shape) and
 """
 
 from cuarray._plan._common import Instance, Plan, collapse
+from cuarray._plan._convolution import convolution
 from cuarray._plan._elementwise import Operand, elementwise
 from cuarray._plan._gather import (
     POINTERS,
@@ -22,8 +23,10 @@ from cuarray._plan._gather import (
     unary_update,
     unravel,
 )
+from cuarray._plan._interpolation import interpolation
 from cuarray._plan._matmul import matmul
 from cuarray._plan._reduction import ReducePlan, reduction
+from cuarray._plan._rows import rows
 from cuarray._plan._searching import (
     CountPlan,
     SelectPlan,
@@ -39,8 +42,6 @@ from cuarray._plan._searching import (
 from cuarray._plan._sorting import SortPlan, sort
 
 __all__ = [
-    "gather_rows",
-    "scatter_rows",
     "CompactPlan",
     "CountPlan",
     "Indexed",
@@ -59,14 +60,19 @@ __all__ = [
     "binary_update",
     "collapse",
     "compact",
+    "convolution",
     "copy_where",
     "count",
     "elementwise",
     "gather",
+    "gather_rows",
+    "interpolation",
     "matmul",
     "reduction",
+    "rows",
     "running_sums",
     "scatter",
+    "scatter_rows",
     "search",
     "segment_sums",
     "select",
