@@ -312,16 +312,7 @@ from cuarray._functions.polynomials import (
     polyval,
     roots,
 )
-from cuarray._functions.ranges import (
-    arange,
-    fromfunction,
-    geomspace,
-    linspace,
-    logspace,
-    meshgrid,
-    mgrid,
-    ogrid,
-)
+from cuarray._functions.ranges import arange, fromfunction, geomspace, linspace, logspace, meshgrid, mgrid, ogrid
 from cuarray._functions.rearranging import delete, insert, repeat, resize, roll, tile, trim_zeros
 from cuarray._functions.reductions import all, amax, amin, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
 from cuarray._functions.sequences import convolve, correlate, interp, packbits, unpackbits, unwrap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,20 +18,63 @@ from cuarray._table import ELEMENTWISE
 _TYPECODES = frozenset("?hHiIlLfdB")
 
 
-class Flags(NamedTuple):
-    """How an array lies in memory and whether it may be written; also by NumPy's names: ``x.flags["WRITEABLE"]``."""
+class Flags:
+    """How an array lies in memory and whether it may be written; also by NumPy's names: ``x.flags["WRITEABLE"]``.
 
-    c_contiguous: bool
-    f_contiguous: bool
-    owndata: bool
-    writeable: bool
+    `writeable` can be set, to True only where the memory is the array's, or a writeable array's that it is a view of.
+    """
 
-    def __getitem__(self, key: Any) -> Any:
-        return getattr(self, key.lower()) if isinstance(key, str) else tuple.__getitem__(self, key)
+    __slots__ = ("_array",)
+
+    def __init__(self, array: CuArray) -> None:
+        self._array = array
+
+    @property
+    def c_contiguous(self) -> bool:
+        return self._array._layout.c_contiguous
+
+    @property
+    def f_contiguous(self) -> bool:
+        return self._array._layout.f_contiguous
 
     @property
     def contiguous(self) -> bool:
-        return self.c_contiguous
+        return self._array._layout.c_contiguous
+
+    @property
+    def owndata(self) -> bool:
+        return self._array._base is None
+
+    @property
+    def writeable(self) -> bool:
+        return self._array._writeable
+
+    @writeable.setter
+    def writeable(self, value: bool) -> None:
+        if value and not self._array._writeable:
+            base, array_layout = self._array._base, self._array._layout
+            foreign = isinstance(self._array._memory, _runtime.ForeignMemory)
+            repeated = any(not step and extent > 1 for step, extent in zip(array_layout.strides, array_layout.shape))
+            if repeated or (foreign if base is None else not base._writeable):
+                raise ValueError("flags: cannot set WRITEABLE to True: elements share memory, or it is read-only")
+        self._array._writeable = bool(value)
+
+    def __getitem__(self, key: str) -> bool:
+        return getattr(self, key.lower())
+
+    def __setitem__(self, key: str, value: bool) -> None:
+        setattr(self, key.lower(), value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Flags) and all(getattr(self, name) == getattr(other, name) for name in _FLAGS)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"  {name.upper()} : {getattr(self, name)}" for name in _FLAGS)
+
+
+_FLAGS = ("c_contiguous", "f_contiguous", "owndata", "writeable")
 
 
 class Device:
@@ -154,7 +197,12 @@ class CuArray:
 
     @property
     def flags(self) -> Flags:
-        return Flags(self._layout.c_contiguous, self._layout.f_contiguous, self._base is None, self._writeable)
+        return Flags(self)
+
+    def setflags(self, write: bool | None = None) -> None:
+        """Make the array read-only, or writeable where its memory is; see `flags`."""
+        if write is not None:
+            self.flags.writeable = write
 
     @property
     def base(self) -> CuArray | None:
@@ -185,12 +233,22 @@ class CuArray:
         """The real parts, as a view."""
         return view_of(self, lambda ghost: ghost.real)
 
+    @real.setter
+    def real(self, value: Any) -> None:
+        F.assign(self.real, value, "real")
+
     @property
     def imag(self) -> CuArray:
         """The imaginary parts: a view of a complex array, zeros of a real one."""
         if self.dtype.kind != "c":
             return F.zeros(self.shape, self.dtype)
         return view_of(self, lambda ghost: ghost.imag)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError(f"imag: an array of dtype {self.dtype} has no imaginary part to set")
+        F.assign(self.imag, value, "imag")
 
     # ---- NumPy
     def host(self) -> np.ndarray:
@@ -214,17 +272,10 @@ class CuArray:
         return array.copy() if copy else array
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        function = F.BY_NUMPY_UFUNC.get(ufunc)
-        if function is None or method != "__call__":
-            return NotImplemented
-        out = kwargs.pop("out", None)
-        if out is not None:
-            (out,) = out
-            if not isinstance(out, CuArray):
-                return NotImplemented
-        if not all(F.is_operand(value) for value in inputs):
-            return NotImplemented
-        return function(*inputs, out=out, **kwargs)
+        return numpy_protocols.array_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return numpy_protocols.array_function(function, types, args, kwargs)
 
     # ---- other libraries
     @property
@@ -755,5 +806,6 @@ def _bind_operators() -> None:
 
 # The functions are written in terms of CuArray, so they can be imported only now.
 from cuarray import _functions as F  # noqa: E402
+from cuarray._interop import numpy_protocols  # noqa: E402
 
 _bind_operators()

@@ -7,6 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+# SciPy asks for this when it is imported, and numba, hence cuarray, imports it: tests/clients need it.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
 # Every first use of an operation on a dtype compiles a kernel, so times vary from example to example: no deadline.
 _COMMON = {
     "deadline": None,

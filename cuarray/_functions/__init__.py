@@ -75,16 +75,7 @@ from cuarray._functions.manipulation import (
     transpose,
 )
 from cuarray._functions.matrices import diag, diagflat, eye, identity, tri, tril, triu, vander
-from cuarray._functions.ranges import (
-    arange,
-    fromfunction,
-    geomspace,
-    linspace,
-    logspace,
-    meshgrid,
-    mgrid,
-    ogrid,
-)
+from cuarray._functions.ranges import arange, fromfunction, geomspace, linspace, logspace, meshgrid, mgrid, ogrid
 from cuarray._functions.rearranging import delete, insert, repeat, resize, roll, tile, trim_zeros
 from cuarray._functions.reductions import all, amax, amin, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
 from cuarray._functions.sorting import argpartition, argsort, partition_in_place, searchsorted, sort_in_place

@@ -158,11 +158,18 @@ def as_operand(value: Any) -> CuArray:
 
 def is_operand(value: Any) -> bool:
     """Whether an operator takes `value` as its other operand; for anything else it returns NotImplemented."""
+    kind = type(value)
+    if kind is CuArray or kind is float or kind is int:
+        return True
+    if issubclass(kind, np.ndarray):
+        # What has a higher priority than NumPy's arrays means something else by the operators: masked arrays.
+        return kind is np.ndarray or value.__array_priority__ <= 0
+    if getattr(kind, "__array_ufunc__", True) is None:  # the protocol's way to say that it takes no part in this
+        return False
     return (
-        type(value) is CuArray
-        or isinstance(value, bool | int | float | complex | np.generic | np.ndarray | list | tuple)
-        or hasattr(type(value), "__cuda_array_interface__")
-        or hasattr(type(value), "__dlpack__")
+        issubclass(kind, bool | int | float | complex | np.generic | list | tuple)
+        or hasattr(kind, "__cuda_array_interface__")
+        or hasattr(kind, "__dlpack__")
     )
 
 

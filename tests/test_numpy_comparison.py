@@ -1,0 +1,61 @@
+"""docs/numpy-comparison.md tells of the names that there are."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import cuarray as ca
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "docs" / "numpy-comparison.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("compare_with_numpy", ROOT / "tools/compare_with_numpy.py")
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # dataclasses look their module up
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_is_told_of() -> None:
+    told = set(re.findall(r"`([\w.]+)`", TEXT))
+    assert set(ca.__all__) <= told, "run python tools/compare_with_numpy.py"
+
+
+def test_the_table_is_up_to_date(tool: ModuleType) -> None:
+    """Names and whether they are there; for the NumPy that the table was made with."""
+    if f"those of NumPy {np.__version__.rsplit('.', 1)[0]}." not in TEXT:
+        pytest.skip("made with another NumPy")
+    rows = set(re.findall(r"^\| `([\w.]+)` \| (yes|–) \|", TEXT, re.MULTILINE))
+    expected = {(row.name, "yes" if row.present else "–") for section in tool.sections() for row in section.rows}
+    assert rows == expected, "run python tools/compare_with_numpy.py"
+
+
+def test_remarks_are_about_names_of_numpy(tool: ModuleType) -> None:
+    names = {row.name for section in tool.sections() for row in section.rows}
+    data = tomllib.loads(tool.DATA.read_text())
+    absent = [name for group in data["absent"].values() for name in group if "__" not in name]
+    if np.__version__.startswith("2.4"):
+        assert set(data["remarks"]) <= names
+        assert set(absent) <= names, sorted(set(absent) - names)
+
+
+def test_parameters(tool: ModuleType) -> None:
+    def theirs(a, axis=None, *, where=True, subok=True) -> None: ...
+    def ours(x, axis=None) -> None: ...
+    def open_ended(x, **options) -> None: ...
+
+    assert tool.missing_parameters(theirs, ours) == ["where"]
+    assert tool.missing_parameters(theirs, open_ended) == []
+    assert tool.missing_parameters(len, ours) == []
