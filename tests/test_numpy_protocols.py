@@ -251,7 +251,7 @@ def test_masked_arrays_keep_their_mask() -> None:
         np.testing.assert_array_equal(result.mask, A < 0)
 
 
-@pytest.mark.parametrize("other", [None, "text", object(), {}], ids=repr)
+@pytest.mark.parametrize("other", [None, "text", object(), {}], ids=lambda value: type(value).__name__)
 def test_operators_with_what_is_no_operand(other: Any) -> None:
     assert (x() == other) is False
     assert (x() != other) is True

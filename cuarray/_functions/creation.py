@@ -67,7 +67,7 @@ def ordered_layout(dtype: np.dtype, shape: tuple[int, ...], order: str, source: 
 
 def _has_order(x: CuArray, order: str) -> bool:
     own = x._layout
-    return order == "K" or (own.c_contiguous and order in "CA") or (own.f_contiguous and order in "FA")
+    return order in "KA" or (own.c_contiguous and order == "C") or (own.f_contiguous and order == "F")
 
 
 # ---- from values
