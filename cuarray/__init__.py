@@ -41,7 +41,7 @@ from numpy import (
     unsignedinteger,
 )
 
-from cuarray import cuda, fft, lib, linalg, testing
+from cuarray import cuda, fft, lib, linalg, random, testing
 from cuarray._array import CuArray
 from cuarray._array_api_info import __array_api_version__, __array_namespace_info__
 from cuarray._config import show_config
@@ -690,6 +690,7 @@ __all__ = [
     "quantile",
     "rad2deg",
     "radians",
+    "random",
     "ravel",
     "ravel_multi_index",
     "real",

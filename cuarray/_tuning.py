@@ -223,3 +223,22 @@ def convolution_strip_blocks(target: Target, outputs: int, taps: int) -> int:
     """Blocks of convolve_strips: one until the products are worth a second core."""
     strips = -(-outputs // CONVOLUTION_STRIP)
     return max(1, min(4 * target.processors, strips, outputs * taps // (4 * _HOST_CHUNK)))
+
+
+# About what a core takes to wake, in the work on random numbers that it does meanwhile.
+_RANDOM_CHUNK_NS = 50_000
+
+
+def random_blocks(target: Target, items: int, nanoseconds: float) -> int:
+    """Blocks of a kernel of random numbers over `items`, of which one takes so long on a CPU."""
+    if target.one_thread_blocks:
+        return max(1, min(4 * target.processors, int(items * nanoseconds) // _RANDOM_CHUNK_NS))
+    wanted = -(-items // target.block_threads)
+    return max(1, min(wanted, target.processors * target.blocks_per_processor * 4))
+
+
+SHUFFLE_RUN = 32  # numbers that a thread sorts alone, in registers and local memory
+SHUFFLE_CHUNK = 32  # and that it merges of two runs; divides twice the run
+# Permutations of more numbers than this are computed by a bijection instead of sorted: part of the stream's definition.
+SHUFFLE_SORTED = 1 << 14
+CUMULATE_RUN = 512  # weights in a run of `cumulate`: part of the stream's definition, as sums depend on it

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from cuarray._plan import Operand
 from cuarray._runtime import builtin_source, nvrtc
 from cuarray._table import ELEMENTWISE, REDUCTIONS
 from cuarray._tuning import Target
+from cuarray.random._draw import SAMPLERS, integers_sampler
 
 H100 = Target(processors=132, block_threads=256, max_block_threads=1024, blocks_per_processor=8)
 ARCHITECTURES = ["sm_75", "sm_80", "sm_90a", "sm_120"]
@@ -269,3 +271,51 @@ def test_interpolation(architecture: str) -> None:
     compile_all(
         "interpolation.cuh", [_plan.interpolation(H100, real, real, 0.0, None, False).instance.name], architecture
     )
+
+
+SOME_SAMPLERS = ("random", "standard_normal_float32", "normal", "gamma", "poisson", "hypergeometric")
+
+
+def random_plans(names: Iterable[str]) -> Iterator[_plan.Plan]:
+    """These samplers with scalars, some of each kind with arrays for parameters; integers of every dtype."""
+    for name in names:
+        sampler = SAMPLERS[name]
+        out = layout(sampler.dtype, (8, 8))
+        yield _plan.random(H100, sampler.cpp, sampler.lanes, out, (None, None), sampler.nanoseconds)
+        if name in ("normal", "gamma", "poisson", "hypergeometric"):
+            parameters = (layout(np.dtype(np.float64), (8, 1)), None, layout(np.dtype(np.float64), (8,)))
+            yield _plan.random(H100, sampler.cpp, sampler.lanes, out, parameters, sampler.nanoseconds)
+    for dtype in (dtype for dtype in DTYPES if dtype.kind in "biu"):
+        for count in (2, 1 << 40):
+            sampler = integers_sampler(dtype, count)
+            yield _plan.random(H100, sampler.cpp, sampler.lanes, layout(dtype, (8,)), (None, None), 1)
+    word = np.dtype(np.int64)
+    sampler = integers_sampler(word, None)
+    yield _plan.random(H100, sampler.cpp, sampler.lanes, layout(word, (8,)), (layout(word, (8,)), None), 1)
+    yield _plan.random_words(H100, layout(np.dtype(np.uint32), (8,)))
+    for kernel in ("multinomial", "multivariate_hypergeometric", "dirichlet", "correlate"):
+        yield _plan.random_rows(H100, kernel, 8, 8, 1)
+    yield from _plan.cumulation(H100, 10_000)[0]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_random(architecture: str) -> None:
+    names = SAMPLERS if architecture == "sm_90a" else SOME_SAMPLERS
+    compile_all("random.cuh", instances(random_plans(names)), architecture)
+
+
+def test_random_rounds_every_operation() -> None:
+    """No fused operation and no approximation: the same bits as on the host. What says .rn is not fused later."""
+    names = [f"&{name}" for name in instances(random_plans(SOME_SAMPLERS))]
+    text = nvrtc.compile(builtin_source("random.cuh"), names, "sm_90a", target="ptx").code.decode()
+    operations = set(re.findall(r"\b(?:add|sub|mul|div|fma|mad|sqrt|rcp|ex2|lg2|sin|cos)\.\S*f(?:32|64)\b", text))
+    assert {"mul.rn.f64", "add.rn.f64", "div.rn.f64", "sqrt.rn.f64", "mul.rn.f32"} <= operations
+    rounded = re.compile(r"(add|sub|mul|div|sqrt|rcp)\.rn\.f(32|64)")
+    assert all(rounded.fullmatch(operation) for operation in operations), operations
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_permutations(architecture: str) -> None:
+    plans = [_plan.sort_runs(H100, 2, 100), _plan.merge_runs(H100, 2, 100, 32), _plan.feistel(H100, 2, 10**6, 10)]
+    plans += [_plan.pick(H100, dtype, 2, 3, 4, 5, (0, 1, 0)) for dtype in DTYPES]
+    compile_all("permute.cuh", instances(iter(plans)), architecture)

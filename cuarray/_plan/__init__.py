@@ -25,6 +25,7 @@ from cuarray._plan._gather import (
 )
 from cuarray._plan._interpolation import interpolation
 from cuarray._plan._matmul import matmul
+from cuarray._plan._random import cumulation, feistel, merge_runs, pick, random, random_rows, random_words, sort_runs
 from cuarray._plan._reduction import ReducePlan, reduction
 from cuarray._plan._rows import rows
 from cuarray._plan._searching import (
@@ -63,11 +64,18 @@ __all__ = [
     "convolution",
     "copy_where",
     "count",
+    "cumulation",
     "elementwise",
+    "feistel",
     "gather",
     "gather_rows",
     "interpolation",
     "matmul",
+    "merge_runs",
+    "pick",
+    "random",
+    "random_rows",
+    "random_words",
     "reduction",
     "rows",
     "running_sums",
@@ -77,6 +85,7 @@ __all__ = [
     "segment_sums",
     "select",
     "sort",
+    "sort_runs",
     "unary_update",
     "unravel",
 ]

@@ -95,6 +95,35 @@ CA_USE(floor) CA_USE(ceil) CA_USE(trunc) CA_USE(rint) CA_USE(fabs) CA_USE(copysi
 CA_USE(isnan) CA_USE(isinf) CA_USE(isfinite) CA_USE(signbit)
 #undef CA_USE
 
+// ---- what loops call that must be vectorised, or code in which every register counts
+#if CA_ON_DEVICE
+#define CA_ALWAYS_INLINE __forceinline__
+#else
+#define CA_ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
+
+// ---- square roots that the host's compiler can vectorise: by its own operation instead of libm's function, which may
+// set errno
+#if CA_ON_DEVICE
+__device__ inline float root(float x) { return sqrt(x); }
+__device__ inline double root(double x) { return sqrt(x); }
+#else
+extern "C" float ca_llvm_sqrt(float) __asm__("llvm.sqrt.f32");
+extern "C" double ca_llvm_sqrt64(double) __asm__("llvm.sqrt.f64");
+inline float root(float x) { return ca_llvm_sqrt(x); }
+inline double root(double x) { return ca_llvm_sqrt64(x); }
+#endif
+
+// ---- arithmetic that is rounded after every operation, whatever the compiler's default: between these two, at namespace
+// scope. NVRTC is told so for all built-in kernels (--fmad=false).
+#if CA_ON_DEVICE
+#define CA_ROUND_EACH_OPERATION_BEGIN
+#define CA_ROUND_EACH_OPERATION_END
+#else
+#define CA_ROUND_EACH_OPERATION_BEGIN _Pragma("float_control(push)") _Pragma("clang fp contract(off)")
+#define CA_ROUND_EACH_OPERATION_END _Pragma("float_control(pop)")
+#endif
+
 // a * b rounded on its own: GPU compilers otherwise fuse it with a following addition, across statements.
 __device__ inline float rounded_product(float a, float b) {
 #if CA_ON_DEVICE
