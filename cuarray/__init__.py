@@ -78,6 +78,7 @@ from cuarray._functions.creation import (
     zeros,
     zeros_like,
 )
+from cuarray._functions.differences import diff, ediff1d, gradient, trapezoid
 from cuarray._functions.einsum import einsum, einsum_path
 from cuarray._functions.elementwise import (
     abs,
@@ -298,6 +299,17 @@ from cuarray._functions.manipulation import (
     transpose,
 )
 from cuarray._functions.matrices import diag, diagflat, eye, identity, tri, tril, triu, vander
+from cuarray._functions.nan_reductions import (
+    nanargmax,
+    nanargmin,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanprod,
+    nanstd,
+    nansum,
+    nanvar,
+)
 from cuarray._functions.order_statistics import median, nanmedian, nanpercentile, nanquantile, percentile, quantile
 from cuarray._functions.padding import pad
 from cuarray._functions.polynomials import (
@@ -314,7 +326,24 @@ from cuarray._functions.polynomials import (
 )
 from cuarray._functions.ranges import arange, fromfunction, geomspace, linspace, logspace, meshgrid, mgrid, ogrid
 from cuarray._functions.rearranging import delete, insert, repeat, resize, roll, tile, trim_zeros
-from cuarray._functions.reductions import all, amax, amin, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
+from cuarray._functions.reductions import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    max,
+    mean,
+    min,
+    prod,
+    ptp,
+    std,
+    sum,
+    var,
+)
+from cuarray._functions.scans import cumprod, cumsum, cumulative_prod, cumulative_sum, nancumprod, nancumsum
 from cuarray._functions.sequences import convolve, correlate, interp, packbits, unpackbits, unwrap
 from cuarray._functions.sets import (
     intersect1d,
@@ -329,6 +358,7 @@ from cuarray._functions.sets import (
     unique_values,
 )
 from cuarray._functions.sorting import argpartition, argsort, lexsort, partition, searchsorted, sort, sort_complex, topk
+from cuarray._functions.statistics import average, corrcoef, cov
 from cuarray._interop.numba_cuda import device
 from cuarray._kernel import numba_types as _numba_types
 from cuarray._kernel.debug import debug
@@ -443,6 +473,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "average",
     "bincount",
     "bitwise_and",
     "bitwise_count",
@@ -481,14 +512,20 @@ __all__ = [
     "copy",
     "copysign",
     "copyto",
+    "corrcoef",
     "correlate",
     "cos",
     "cosh",
     "count_nonzero",
+    "cov",
     "cross",
     "cuda",
     "cudadef",
     "cudafile",
+    "cumprod",
+    "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
     "debug",
     "deg2rad",
     "degrees",
@@ -499,6 +536,7 @@ __all__ = [
     "diag_indices_from",
     "diagflat",
     "diagonal",
+    "diff",
     "digitize",
     "dim3",
     "divide",
@@ -511,6 +549,7 @@ __all__ = [
     "dstack",
     "dtype",
     "e",
+    "ediff1d",
     "einsum",
     "einsum_path",
     "empty",
@@ -556,6 +595,7 @@ __all__ = [
     "generic",
     "genfromtxt",
     "geomspace",
+    "gradient",
     "greater",
     "greater_equal",
     "heaviside",
@@ -647,9 +687,20 @@ __all__ = [
     "moveaxis",
     "multiply",
     "nan",
+    "nanargmax",
+    "nanargmin",
+    "nancumprod",
+    "nancumsum",
+    "nanmax",
+    "nanmean",
     "nanmedian",
+    "nanmin",
     "nanpercentile",
+    "nanprod",
     "nanquantile",
+    "nanstd",
+    "nansum",
+    "nanvar",
     "ndenumerate",
     "ndim",
     "ndindex",
@@ -684,6 +735,7 @@ __all__ = [
     "power",
     "prod",
     "promote_types",
+    "ptp",
     "put",
     "put_along_axis",
     "putmask",
@@ -736,6 +788,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "std",
     "subtract",
     "sum",
     "swapaxes",
@@ -749,6 +802,7 @@ __all__ = [
     "topk",
     "trace",
     "transpose",
+    "trapezoid",
     "tri",
     "tril",
     "tril_indices",
@@ -797,6 +851,7 @@ __all__ = [
     "ushort3",
     "ushort4",
     "vander",
+    "var",
     "vdot",
     "vecdot",
     "vecmat",

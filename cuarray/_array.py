@@ -586,41 +586,121 @@ class CuArray:
         """The array with two axes swapped; see `cuarray.swapaxes`."""
         return F.swapaxes(self, axis1, axis2)
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def sum(
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: CuArray | None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> CuArray:
         """Sum over axes; see `cuarray.sum`."""
-        return F.sum(self, axis, dtype=dtype, out=out, keepdims=keepdims)
+        return F.sum(self, axis, dtype, out, keepdims, initial, where)
 
-    def prod(self, axis: Any = None, dtype: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def prod(
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: CuArray | None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> CuArray:
         """Product over axes; see `cuarray.prod`."""
-        return F.prod(self, axis, dtype=dtype, out=out, keepdims=keepdims)
+        return F.prod(self, axis, dtype, out, keepdims, initial, where)
 
-    def mean(self, axis: Any = None, dtype: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def mean(
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: CuArray | None = None,
+        keepdims: bool = False,
+        *,
+        where: Any = True,
+    ) -> CuArray:
         """Arithmetic mean over axes; see `cuarray.mean`."""
-        return F.mean(self, axis, dtype=dtype, out=out, keepdims=keepdims)
+        return F.mean(self, axis, dtype, out, keepdims, where=where)
 
-    def min(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def var(
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: CuArray | None = None,
+        ddof: float = 0,
+        keepdims: bool = False,
+        *,
+        where: Any = True,
+        mean: Any = None,
+        correction: float | None = None,
+    ) -> CuArray:
+        """Variance over axes; see `cuarray.var`."""
+        return F.var(self, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+
+    def std(
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: CuArray | None = None,
+        ddof: float = 0,
+        keepdims: bool = False,
+        *,
+        where: Any = True,
+        mean: Any = None,
+        correction: float | None = None,
+    ) -> CuArray:
+        """Standard deviation over axes; see `cuarray.std`."""
+        return F.std(self, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+
+    def min(
+        self,
+        axis: Any = None,
+        out: CuArray | None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> CuArray:
         """Minimum over axes; see `cuarray.min`."""
-        return F.min(self, axis, out=out, keepdims=keepdims)
+        return F.min(self, axis, out, keepdims, initial, where)
 
-    def max(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def max(
+        self,
+        axis: Any = None,
+        out: CuArray | None = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> CuArray:
         """Maximum over axes; see `cuarray.max`."""
-        return F.max(self, axis, out=out, keepdims=keepdims)
+        return F.max(self, axis, out, keepdims, initial, where)
 
-    def any(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def any(
+        self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False, *, where: Any = True
+    ) -> CuArray:
         """Whether any element is true; see `cuarray.any`."""
-        return F.any(self, axis, out=out, keepdims=keepdims)
+        return F.any(self, axis, out, keepdims, where=where)
 
-    def all(self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def all(
+        self, axis: Any = None, out: CuArray | None = None, keepdims: bool = False, *, where: Any = True
+    ) -> CuArray:
         """Whether all elements are true; see `cuarray.all`."""
-        return F.all(self, axis, out=out, keepdims=keepdims)
+        return F.all(self, axis, out, keepdims, where=where)
 
-    def argmin(self, axis: int | None = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def argmin(self, axis: int | None = None, out: CuArray | None = None, *, keepdims: bool = False) -> CuArray:
         """Index of the first minimum; see `cuarray.argmin`."""
-        return F.argmin(self, axis, out=out, keepdims=keepdims)
+        return F.argmin(self, axis, out, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, out: CuArray | None = None, keepdims: bool = False) -> CuArray:
+    def argmax(self, axis: int | None = None, out: CuArray | None = None, *, keepdims: bool = False) -> CuArray:
         """Index of the first maximum; see `cuarray.argmax`."""
-        return F.argmax(self, axis, out=out, keepdims=keepdims)
+        return F.argmax(self, axis, out, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None, dtype: Any = None, out: CuArray | None = None) -> CuArray:
+        """Sums up to each element; see `cuarray.cumsum`."""
+        return F.cumsum(self, axis, dtype, out)
+
+    def cumprod(self, axis: int | None = None, dtype: Any = None, out: CuArray | None = None) -> CuArray:
+        """Products up to each element; see `cuarray.cumprod`."""
+        return F.cumprod(self, axis, dtype, out)
 
     def sort(self, axis: Any = -1, kind: str | None = None, order: Any = None, *, stable: bool | None = None) -> None:
         """Sort in place along an axis; see `cuarray.sort`."""

@@ -193,6 +193,29 @@ def resolve(ufunc: np.ufunc, operands: tuple[OperandType, ...], dtype: np.dtype 
     )
 
 
+@functools.lru_cache(maxsize=4096)
+def resolve_reduction(ufunc: np.ufunc, source: np.dtype, dtype: np.dtype | None = None) -> np.dtype:
+    """The dtype in which `ufunc` reduces or accumulates an array of `source`; an error, in NumPy's words, if it cannot.
+
+    NumPy computes in one dtype, and returns it: `dtype`, or its own choice.
+    """
+    as_dtype(source, ufunc.__name__)
+    if ufunc.nin != 2:
+        raise ValueError("reduce only supported for binary functions")
+    if ufunc.nout != 1:
+        raise ValueError("reduce only supported for functions returning a single value")
+    wanted = {} if dtype is None else {"signature": (dtype, None, None)}
+    resolved = ufunc.resolve_dtypes((None, source, None), reduction=True, **wanted)  # type: ignore[arg-type]
+    return as_dtype(resolved[0], ufunc.__name__)
+
+
+def as_scalar(value: Any, dtype: np.dtype) -> Any:
+    """`value`, a scalar, as one of `dtype`, converted as NumPy assigns it: an int that does not fit is an error."""
+    holder = np.empty((), dtype)
+    holder[()] = value
+    return holder[()]
+
+
 def result_type(*operands: OperandType) -> np.dtype:
     """The dtype that operands of these dtypes promote to, Python scalar types being weak."""
     values = [as_dtype(operand, "operand") if isinstance(operand, np.dtype) else operand() for operand in operands]

@@ -119,21 +119,26 @@ class Reduction:
     """A reduction over axes.
 
     ``loop`` and ``result`` say which dtypes it computes and returns: ``same`` as the input; ``sum``: small integers
-    and bool widen to 64 bits, as NumPy's sum; ``float``: integers become float64; ``bool``; ``index``: int64.
+    and bool widen to 64 bits, as NumPy's sum; ``float``: integers become float64; ``bool``; ``index``: int64;
+    ``real``: of a complex loop its parts' dtype.
     """
 
     functor: str
     loop: Literal["same", "sum", "float"]
-    result: Literal["loop", "bool", "index"]
+    result: Literal["loop", "bool", "index", "real"]
     accumulator_bytes: int  # at most, for one partial result
     empty: bool = True  # whether nothing has a value: a sum is 0, a minimum is an error
     one_axis: bool = False  # argmin and argmax take one axis or all
+    masked: str | None = None  # the struct that serves `where=`, if it is another one
+    centre: str | None = None  # the reduction that finds what distances are taken from
 
 
 REDUCTIONS: dict[str, Reduction] = {
     "sum": Reduction("Sum", "sum", "loop", 16),
     "prod": Reduction("Prod", "sum", "loop", 16),
-    "mean": Reduction("Mean", "float", "loop", 16),
+    "mean": Reduction("Mean", "float", "loop", 32, masked="MeanWhere"),
+    "var": Reduction("Var", "float", "real", 16, centre="mean"),
+    "std": Reduction("Std", "float", "real", 16, centre="mean"),
     "min": Reduction("Min", "same", "loop", 32, empty=False),
     "max": Reduction("Max", "same", "loop", 32, empty=False),
     "argmin": Reduction("ArgMin", "same", "index", 32, empty=False, one_axis=True),
@@ -141,4 +146,11 @@ REDUCTIONS: dict[str, Reduction] = {
     "any": Reduction("Any", "same", "bool", 1),
     "all": Reduction("All", "same", "bool", 1),
     "count_nonzero": Reduction("CountNonzero", "same", "index", 8),
+    "nansum": Reduction("NanSum", "sum", "loop", 16),
+    "nanprod": Reduction("NanProd", "sum", "loop", 16),
+    "nanmean": Reduction("NanMean", "float", "loop", 32),
+    "nanvar": Reduction("NanVar", "float", "real", 16, centre="nanmean"),
+    "nanstd": Reduction("NanStd", "float", "real", 16, centre="nanmean"),
+    "nanargmin": Reduction("NanArgMin", "same", "index", 32, empty=False, one_axis=True),
+    "nanargmax": Reduction("NanArgMax", "same", "index", 32, empty=False, one_axis=True),
 }

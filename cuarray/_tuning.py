@@ -37,35 +37,112 @@ def elementwise_blocks(target: Target, size: int) -> int:
     return max(1, min(wanted, target.processors * target.blocks_per_processor * 4))
 
 
+# Outputs side by side that a thread of a one-thread block reduces together: their accumulators stay in the L1 cache.
+REDUCE_STRIP = 64
+# Outputs side by side that a block of many threads reduces together: a warp's reads are then next to each other.
+REDUCE_ACROSS = 32
+
+
 @dataclass(frozen=True, slots=True)
 class ReducePolicy:
-    """How a reduction is cut up: `splits` runs an output, each done by `lanes` threads of `blocks` blocks."""
+    """How a reduction is cut up: `splits` runs an output, each done by `lanes` threads of `blocks` blocks.
+
+    `strip` outputs that stand side by side are done together; 1 where each is by itself.
+    """
 
     lanes: int
     splits: int
     blocks: int
     final_lanes: int
     final_blocks: int
+    strip: int = 1
 
 
-def reduce_policy(target: Target, kept: int, reduced: int, inner_reduced: bool) -> ReducePolicy:
-    """The policy for `kept` outputs of `reduced` items each; `inner_reduced`: neighbours in memory share an output."""
+def reduce_policy(
+    target: Target, kept: int, reduced: int, inner_reduced: bool, in_order: bool = False, across: int = 1
+) -> ReducePolicy:
+    """The policy for `kept` outputs of `reduced` items each.
+
+    `inner_reduced`: neighbours in memory share an output; otherwise runs of `across` of them belong to as many outputs.
+    `in_order`: the items of an output must be combined one after the other.
+    """
     if target.one_thread_blocks:
         workers = 4 * target.processors
+        strip = REDUCE_STRIP if not inner_reduced and across >= 8 and reduced > 1 else 1
+        pieces = -(-kept // across) * -(-across // strip) if strip > 1 else kept
         splits = 1
-        if kept < workers and kept * reduced >= 2 * _HOST_CHUNK:
-            splits = max(1, min(workers // kept, reduced // _HOST_CHUNK))
-        blocks = max(1, min(workers, kept * splits, kept * reduced // _HOST_CHUNK))
-        return ReducePolicy(1, splits, blocks, 1, max(1, min(workers, kept // _HOST_CHUNK)))
+        if not in_order and pieces < workers and kept * reduced >= 2 * _HOST_CHUNK:
+            splits = max(1, min(workers // max(pieces, 1), kept * reduced // (_HOST_CHUNK * max(pieces, 1)), reduced))
+        blocks = max(1, min(workers, pieces * splits, kept * reduced // _HOST_CHUNK))
+        return ReducePolicy(1, splits, blocks, 1, max(1, min(workers, kept // _HOST_CHUNK)), strip)
     threads = target.block_threads
     resident = target.processors * target.blocks_per_processor
-    if reduced <= 32 or (not inner_reduced and kept >= resident * threads):
+    if in_order or reduced <= 32 or (not inner_reduced and kept >= resident * threads):
         # A thread an output: enough outputs to fill the machine, or so little to reduce that a tree would idle.
         return ReducePolicy(1, 1, max(1, min(-(-kept // threads), resident * 4)), 1, 1)
+    if not inner_reduced and across >= REDUCE_ACROSS // 2:
+        # A block for outputs side by side, so that neighbouring threads read neighbours.
+        pieces = -(-kept // across) * -(-across // REDUCE_ACROSS)
+        splits = max(1, min(2 * resident // pieces, reduced * REDUCE_ACROSS // (8 * threads), 1024))
+        lanes = 1 if splits <= 32 else threads
+        final = min(-(-kept // threads) if lanes == 1 else kept, resident * 4)
+        return ReducePolicy(threads, splits, max(1, min(pieces * splits, resident * 4)), lanes, final, REDUCE_ACROSS)
     # A block an output, several if there are too few outputs; a lane should have at least 8 items.
     splits = max(1, min(2 * resident // max(kept, 1), reduced // (8 * threads), 1024))
     blocks = max(1, min(kept * splits, resident * 4))
     return ReducePolicy(threads, splits, blocks, threads, max(1, min(kept, resident * 4)))
+
+
+SCAN_LANES = 128  # threads that scan a run in tiles: at most 32 KiB of shared memory for the widest accumulators
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPolicy:
+    """How a scan is cut up: `splits` runs a row, each done by `lanes` threads of `blocks` blocks.
+
+    `strip` rows that stand side by side are done together. The runs' totals are scanned by `middle_blocks` blocks.
+    """
+
+    lanes: int
+    splits: int
+    blocks: int
+    middle_blocks: int
+    strip: int
+
+
+def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: bool) -> ScanPolicy:
+    """The policy for `outer` times `inner` rows of `length` items, `inner` of them side by side."""
+    rows = outer * inner
+    if target.one_thread_blocks:
+        workers = 4 * target.processors
+        strip = REDUCE_STRIP if inner >= 8 and length > 1 else 1
+        pieces = outer * -(-inner // strip)
+        splits = 1
+        if not in_order and pieces < target.processors and rows * length >= 4 * _HOST_CHUNK:
+            # Cut rows are read twice, so there are only as many runs as cores.
+            splits = max(1, min(-(-target.processors // pieces), length // 2))
+        blocks = max(1, min(workers, pieces * splits, rows * length // _HOST_CHUNK))
+        return ScanPolicy(1, splits, blocks, max(1, min(workers, rows // _HOST_CHUNK)), strip)
+    threads = target.block_threads
+    resident = target.processors * target.blocks_per_processor
+    if in_order or length <= 32 or inner >= 32:
+        # A thread a row: neighbouring threads read neighbouring rows, or the rows are short.
+        wanted = resident * threads // 4
+        splits = 1 if in_order else max(1, min(wanted // rows, length // 64, 1024))
+        blocks = max(1, min(-(-rows * splits // threads), resident * 4))
+        return ScanPolicy(1, splits, blocks, max(1, min(-(-rows // threads), resident * 4)), 1)
+    splits = max(1, min(2 * resident // rows, length // (16 * SCAN_LANES), 1024))
+    return ScanPolicy(SCAN_LANES, splits, max(1, min(rows * splits, resident * 4)), max(1, min(rows, resident * 4)), 1)
+
+
+def reduce_at_policy(target: Target, runs: int, items: int, in_order: bool) -> tuple[int, int]:
+    """Threads a run and blocks, for `runs` reductions of `items` in all."""
+    if target.one_thread_blocks:
+        return 1, max(1, min(4 * target.processors, runs, items // _HOST_CHUNK))
+    resident = target.processors * target.blocks_per_processor
+    if in_order or items <= 64 * runs:
+        return 1, max(1, min(-(-runs // target.block_threads), resident * 4))
+    return target.block_threads, max(1, min(runs, resident * 4))
 
 
 MATMUL_TILE = 16  # threads a side of a matmul_tiled block: 256 threads, the portable default

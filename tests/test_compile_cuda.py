@@ -14,8 +14,9 @@ pytest.importorskip("cuda.core", reason="cuda.core, which drives NVRTC, is not i
 pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC's bindings are not installed")
 
 from cuarray import _plan
-from cuarray._dtypes import DTYPES, resolve
-from cuarray._functions._reduction import _loop_dtypes
+from cuarray._dtypes import DTYPES, resolve, resolve_reduction
+from cuarray._functions._reduction import _loop_dtypes, fold, reorderable
+from cuarray._functions.elementwise import FUNCTIONS as FUNCTIONS_BY_NAME
 from cuarray._layout import layout
 from cuarray._plan import Operand
 from cuarray._runtime import builtin_source, nvrtc
@@ -109,16 +110,55 @@ def test_scalars_and_selection(architecture: str) -> None:
     compile_all("elementwise.cuh", instances(plans()), architecture)
 
 
+# A thread an output, a block an output, several blocks an output (stages 1 and 2); a block for outputs side by side.
+REDUCED = (((10, 10), (0,)), ((1000, 1000), (1,)), ((1_000_000,), (0,)))
+SIDE_BY_SIDE = ((1000, 100), (0,))
+SOME = [np.dtype(name) for name in ("int64", "float16", "float32", "complex64")]
+
+
 def reduction_plans(name: str, dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
     row = REDUCTIONS[name]
     for dtype in dtypes:
         loop, result = _loop_dtypes(name, dtype, None)
-        # A thread an output, a block an output, and several blocks an output: stages 0, 0, and 1 with 2.
-        for shape, axes in (((10, 10), (0,)), ((1000, 1000), (1,)), ((1_000_000,), (0,))):
-            plan = _plan.reduction(H100, row.functor, row.accumulator_bytes, layout(dtype, shape), axes, loop, result)
+        for shape, axes in (*REDUCED, *([SIDE_BY_SIDE] if dtype in COVERING else [])):
+            own = layout(dtype, shape)
+            plan = _plan.reduction(H100, row.functor, row.accumulator_bytes, own, axes, loop, result)
             yield plan.first
             if plan.second:
                 yield plan.second
+
+
+def masked_plans(dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
+    for name, dtype, (shape, axes) in itertools.product(("sum", "mean", "std"), dtypes, REDUCED[:2]):
+        row = REDUCTIONS[name]
+        mask = layout(np.dtype(bool), shape[-1:])
+        loop, result = _loop_dtypes(name, dtype, None)
+        functor = row.masked or row.functor
+        yield _plan.reduction(H100, functor, 32, layout(dtype, shape), axes, loop, result, mask=mask).first
+
+
+def folds(dtypes: Sequence[np.dtype]) -> Iterator[tuple[np.dtype, str, tuple[str, ...], bool]]:
+    """Loops of binary functions: dtype, struct, what else it takes, whether it must keep to the order."""
+    for name, dtype in itertools.product(("add", "maximum", "gcd", "subtract"), dtypes):
+        function = FUNCTIONS_BY_NAME[name]
+        try:
+            loop = resolve_reduction(function.numpy_ufunc, dtype)
+        except TypeError:
+            continue  # NumPy has no such loop
+        in_order = not reorderable(function.numpy_ufunc, loop)
+        row, arguments = fold(name, function.functor, in_order)
+        yield loop, row.functor, arguments, in_order
+
+
+def scan_plans(dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
+    for loop, functor, arguments, in_order in folds(dtypes):
+        # A thread a row, a block a row, rows cut into runs for threads and for blocks.
+        for shape, axis in (((1000, 1000), 0), ((1000, 300), 1), ((100_000, 100), 0), ((1_000_000,), 0)):
+            own, options = layout(loop, shape), {"arguments": arguments, "in_order": in_order}
+            yield from _plan.scan(H100, functor, 32, own, own, axis, loop, **options).stages
+        for count in (3, 900):
+            runs = layout(loop, (count,))
+            yield _plan.reduce_at(H100, functor, layout(loop, (1000,)), runs, 0, loop, **options)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -160,6 +200,25 @@ def test_searching_and_counting(architecture: str) -> None:
     assert len(names) == 4
     names += instances(_plan.bin_numbers(H100, d, 9, 3, True) for d in dtypes_for(architecture) if d.kind in "iuf")
     compile_all("histogram.cuh", names, architecture)
+
+
+def test_masked_reductions_and_folds(architecture: str) -> None:
+    def plans() -> Iterator[_plan.Plan]:
+        yield from masked_plans(SOME)
+        for loop, functor, arguments, in_order in folds(SOME):
+            for shape, axes in (REDUCED[0], SIDE_BY_SIDE):
+                options = {"arguments": arguments, "in_order": in_order}
+                yield _plan.reduction(H100, functor, 32, layout(loop, shape), axes, loop, loop, **options).first
+
+    compile_all("reduce.cuh", instances(plans()), architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_scans(architecture: str) -> None:
+    names = instances(scan_plans(SOME))
+    scans = [name for name in names if "ca::scan<" in name]
+    assert {name.rsplit(", ", 1)[1] for name in scans} == {"0>", "1>", "2>", "3>"}
+    compile_all("scan.cuh", names, architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -181,6 +181,7 @@ def test_no_shape_in_a_name(target: Target, data: st.DataObject) -> None:
                 plan_of(target, x, x).instance,
                 plan_of(target, x[:, :-1], x[:, :-1]).instance,
                 _plan.matmul(target, of(x), of(x.swapaxes(1, 2)), (extent,), F4).instance,
+                _plan.scan(target, "Sum", 8, of(x), of(x), 2, F4).stages[0].instance,
             )
         )
     assert len(names) == 1
@@ -265,6 +266,87 @@ def test_policies_stay_within_bounds(target: Target, kept: int, reduced: int, in
         assert lanes & (lanes - 1) == 0
         assert lanes <= target.max_block_threads
     assert 1 <= _tuning.elementwise_blocks(target, kept) < 2**31
+
+
+@TARGETS
+@given(data=st.data())
+def test_runs_of_reductions_have_items(target: Target, data: st.DataObject) -> None:
+    """Whatever is reduced, with a mask too: the runs cover all items, none is empty, the words fill the parameter."""
+    extents = tuple(data.draw(st.lists(st.integers(1, 3000), min_size=1, max_size=4)))
+    own = layout(F4, extents)
+    axes = tuple(sorted(data.draw(st.sets(st.integers(0, own.ndim - 1), min_size=1))))
+    mask = data.draw(st.none() | st.just(layout(np.dtype(bool), extents[-1:])))
+    in_order = data.draw(st.booleans()) and len(axes) == 1
+    plan = _plan.reduction(target, "Sum", 8, own, axes, F4, F4, mask=mask, in_order=in_order)
+    kept, reduced, splits, run = plan.first.words[:4]
+    assert kept * reduced == own.size
+    assert (splits - 1) * run < reduced <= splits * run
+    assert splits == 1 or not in_order
+    match = re.search(r", (\d+), (\d+), (\d+), \d+(?:, \d+)?, (\d)>$", plan.first.instance.name)
+    keep, red, operands = int(match[1]), int(match[2]), int(match[3])
+    assert operands == (2 if mask else 1)
+    assert len(plan.first.words) == 6 + (keep + red) * (1 + operands)
+
+
+@TARGETS
+def test_neighbours_of_different_outputs_are_read_together(target: Target) -> None:
+    """Over an axis that is not the last one: several outputs a block, or strips of them a thread."""
+    name = _plan.reduction(target, "Sum", 8, layout(F4, (5000, 5000)), (0,), F4, F4).first.instance.name
+    if target.one_thread_blocks:
+        assert re.search(rf"reduce_rows<.*, {_tuning.REDUCE_STRIP}, \d>", name)
+    else:
+        assert re.search(rf"reduce<.*, {target.block_threads}, {_tuning.REDUCE_ACROSS}, \d>", name)
+
+
+# ---- scans
+
+
+@TARGETS
+@given(data=st.data())
+def test_scan_covers_everything(target: Target, data: st.DataObject) -> None:
+    extents = data.draw(st.lists(st.integers(1, 3000), min_size=1, max_size=4))
+    order = data.draw(st.permutations(range(len(extents))))
+    own = of(np.broadcast_to(np.empty((), F4), extents)) if data.draw(st.booleans()) else layout(F4, tuple(extents))
+    own = view(own, lambda x: x.transpose(order))[1]
+    axis = data.draw(st.integers(0, own.ndim - 1))
+    in_order = data.draw(st.booleans())
+    out = like_layout(F4, own.shape, [own])
+    plan = _plan.scan(target, "Sum", 8, own, out, axis, F4, in_order=in_order)
+    length, splits, run, in_step, out_step, inner, _, _, outer = plan.stages[0].words[:9]
+    assert (length, in_step, out_step) == (own.shape[axis], own.strides[axis], out.strides[axis])
+    assert length * inner * outer == own.size
+    assert (splits - 1) * run < length <= splits * run
+    assert len(plan.stages) == (1 if splits == 1 else 3)
+    assert not (in_order and splits > 1)
+    assert plan.scratch_bytes == (inner * outer * splits * 8 if splits > 1 else 0)
+    for number, stage in enumerate(plan.stages, int(splits > 1)):
+        rank, lanes, strip, last = (int(part) for part in stage.instance.name.rstrip(">").split(", ")[-4:])
+        assert last == number
+        assert len(stage.words) == 9 + 3 * rank
+        assert lanes == 1 or stage.block[0] == lanes
+        assert strip == 1 or target.one_thread_blocks
+        assert 1 <= stage.grid[0] < 2**31
+
+
+@TARGETS
+def test_long_rows_are_cut_where_there_are_few(target: Target) -> None:
+    def splits(shape: tuple[int, ...], axis: int) -> int:
+        own = layout(F4, shape)
+        return _plan.scan(target, "Sum", 8, own, own, axis, F4).stages[0].words[1]
+
+    assert splits((10**7,), 0) >= min(target.processors, 64)
+    assert splits((10**6, 3), 0) > 1 or target.processors <= 3
+    assert splits((10**6, 10), 1) == 1
+    assert splits((10,), 0) == 1
+
+
+@TARGETS
+def test_reduce_at_plan(target: Target) -> None:
+    own, out = layout(F4, (6, 1000, 4)), layout(F4, (6, 7, 4))
+    plan = _plan.reduce_at(target, "Sum", own, out, 1, F4)
+    assert plan.words[:5] == (1000, 7, 16, 16, 24)
+    in_order = _plan.reduce_at(target, "Fold", own, out, 1, F4, arguments=("ca::ops::Subtract", "true"), in_order=True)
+    assert in_order.instance.name.endswith(", 1>")
 
 
 # ---- matrix products

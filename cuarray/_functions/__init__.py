@@ -30,6 +30,7 @@ from cuarray._functions.creation import (
     zeros,
     zeros_like,
 )
+from cuarray._functions.differences import diff, ediff1d, gradient, trapezoid
 from cuarray._functions.elementwise import *
 from cuarray._functions.elementwise import clip, conjugate, round
 from cuarray._functions.indexing import choose, compress, nonzero, put, take
@@ -75,10 +76,39 @@ from cuarray._functions.manipulation import (
     transpose,
 )
 from cuarray._functions.matrices import diag, diagflat, eye, identity, tri, tril, triu, vander
+from cuarray._functions.nan_reductions import (
+    nanargmax,
+    nanargmin,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanprod,
+    nanstd,
+    nansum,
+    nanvar,
+)
 from cuarray._functions.ranges import arange, fromfunction, geomspace, linspace, logspace, meshgrid, mgrid, ogrid
 from cuarray._functions.rearranging import delete, insert, repeat, resize, roll, tile, trim_zeros
-from cuarray._functions.reductions import all, amax, amin, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
+from cuarray._functions.reductions import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    max,
+    mean,
+    min,
+    prod,
+    ptp,
+    std,
+    sum,
+    var,
+)
+from cuarray._functions.scans import cumprod, cumsum, cumulative_prod, cumulative_sum, nancumprod, nancumsum
 from cuarray._functions.sorting import argpartition, argsort, partition_in_place, searchsorted, sort_in_place
+from cuarray._functions.statistics import average, corrcoef, cov
 
 BY_NUMPY_UFUNC: dict[np.ufunc, Any] = {**_elementwise.BY_NUMPY_UFUNC, np.matmul: matmul, np.vecdot: vecdot}
 if hasattr(np, "matvec"):  # since NumPy 2.2

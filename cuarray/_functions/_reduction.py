@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import functools
 import operator
+import struct
 from typing import Any
 
 import numpy as np
 
 from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate, view_of
-from cuarray._dtypes import as_dtype, check_castable
+from cuarray._dtypes import as_dtype, as_scalar, check_castable, pack_scalar, resolve_reduction
 from cuarray._functions._operation import check_out, copy_into
-from cuarray._functions.creation import asarray
+from cuarray._functions.creation import asarray, ascontiguousarray, astype
 from cuarray._launch import Prepared
-from cuarray._layout import Layout, layout
-from cuarray._table import REDUCTIONS
+from cuarray._layout import Layout, broadcast_shapes, layout
+from cuarray._table import REDUCTIONS, Reduction
 
 
 class _Call:
-    """A reduction made ready for one layout and set of axes."""
+    """A reduction made ready for one layout, set of axes and mask."""
 
     __slots__ = ("keep_layout", "out_layout", "prepared", "scratch_bytes")
 
@@ -31,12 +32,25 @@ class _Call:
         self.prepared = prepared
         self.scratch_bytes = scratch_bytes
 
-    def run(self, source: CuArray, out: CuArray) -> None:
-        """Launch, writing into the C-contiguous `out`."""
+    def run(self, source: CuArray, mask: CuArray | None, given: tuple[int, int], centre: CuArray | None) -> CuArray:
+        """Launch, writing into a new C-contiguous array."""
         runtime = _runtime.get()
+        out = allocate(self.out_layout)
         scratch = runtime.allocate(self.scratch_bytes)
         for prepared in self.prepared:
-            prepared.launch(out._pointer, source._pointer, scratch.pointer)
+            prepared.launch(
+                out._pointer,
+                source._pointer,
+                scratch.pointer,
+                0 if mask is None else mask._pointer,
+                *given,
+                0 if centre is None else centre._pointer,
+            )
+        return out
+
+
+def _real(dtype: np.dtype) -> np.dtype:
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
 
 
 def _loop_dtypes(name: str, source: np.dtype, dtype: np.dtype | None) -> tuple[np.dtype, np.dtype]:
@@ -47,13 +61,15 @@ def _loop_dtypes(name: str, source: np.dtype, dtype: np.dtype | None) -> tuple[n
     if row.result == "index":
         return source, np.dtype(np.int64)
     if dtype is not None:
-        return dtype, dtype
-    if row.loop == "sum" and source.kind in "biu" and source.itemsize < 8:
-        wide = np.dtype(np.uint64 if source.kind == "u" else np.int64)
-        return wide, wide
-    if row.loop == "float" and source.kind in "biu":
-        return np.dtype(np.float64), np.dtype(np.float64)
-    return source, source
+        loop = dtype
+    elif row.loop == "sum" and source.kind in "biu" and source.itemsize < 8:
+        loop = np.dtype(np.uint64 if source.kind == "u" else np.int64)
+    elif row.loop == "float" and source.kind in "biu":
+        loop = np.dtype(np.float64)
+    else:
+        loop = source
+    # A variance is real, unless `dtype` says otherwise.
+    return loop, _real(loop) if row.result == "real" and dtype is None else loop
 
 
 def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -74,38 +90,77 @@ def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(normal))
 
 
+def normalize_axis(axis: Any, ndim: int) -> int:
+    """`axis` as a number from 0 on; TypeError if it is no integer, AxisError if there is no such axis."""
+    number = operator.index(axis)
+    if not -ndim <= number < ndim:
+        raise np.exceptions.AxisError(number, ndim)
+    return number % ndim
+
+
 @functools.lru_cache(maxsize=4096)
-def _prepare(name: str, source: Layout, axes: tuple[int, ...], dtype: np.dtype | None) -> _Call:
-    row = REDUCTIONS[name]
-    loop, result = _loop_dtypes(name, as_dtype(source.dtype, name), dtype)
+def _prepare(
+    row: Reduction,
+    arguments: tuple[str, ...],
+    in_order: bool,
+    source: Layout,
+    axes: tuple[int, ...],
+    loop: np.dtype,
+    result: np.dtype,
+    mask: Layout | None,
+    initial: bool,
+) -> _Call:
     shape = tuple(extent for axis, extent in enumerate(source.shape) if axis not in axes)
     kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(source.shape))
     out = layout(result, shape)
     prepared: tuple[Prepared, ...] = ()
     scratch = 0
     if out.size:
-        target = _runtime.get().target
-        plan = _plan.reduction(target, row.functor, row.accumulator_bytes, source, axes, loop, result)
+        if row.result != "index":  # a place is counted in C order; all else may go through memory as it stands
+            axes = tuple(sorted(axes, key=lambda axis: -abs(source.strides[axis])))
+        functor = row.masked if mask and row.masked else row.functor
+        plan = _plan.reduction(
+            _runtime.get().target,
+            functor,
+            row.accumulator_bytes,
+            source,
+            axes,
+            loop,
+            result,
+            arguments=arguments,
+            mask=mask,
+            initial=initial,
+            in_order=in_order,
+        )
         prepared = (Prepared(plan.first),) + ((Prepared(plan.second),) if plan.second else ())
         scratch = plan.scratch_bytes
     return _Call(out, layout(result, kept), prepared, scratch)
 
 
-def reduce(
-    name: str, x: Any, axis: Any, dtype: Any = None, out: CuArray | None = None, keepdims: bool = False
-) -> CuArray:
-    source = asarray(x)
-    row = REDUCTIONS[name]
-    if row.one_axis and axis is not None:
-        axis = operator.index(axis)
-    axes = normalize_axes(axis, source.ndim)
-    if not row.empty and any(source.shape[a] == 0 for a in axes):
-        raise ValueError(f"{name}: zero-size array to reduction operation {name} which has no identity")
-    call = _prepare(name, source._layout, axes, None if dtype is None else as_dtype(dtype))
-    result = allocate(call.out_layout)
-    call.run(source, result)
-    if keepdims:
-        result = view_of(result, lambda ghost: ghost.reshape(call.keep_layout.shape))
+def _as_mask(name: str, where: Any, source: CuArray) -> CuArray | None:
+    """`where` as an array of bool that broadcasts to `source`; None where it is True."""
+    if where is True:
+        return None
+    mask = asarray(where) if isinstance(where, CuArray | np.ndarray) else asarray(where, bool)
+    if mask.dtype != bool:
+        raise TypeError(f"{name}: where must have dtype bool, not {mask.dtype}")
+    if mask.ndim > source.ndim or broadcast_shapes(mask.shape, source.shape) != source.shape:
+        raise ValueError(f"{name}: where has shape {mask.shape}, which does not broadcast to {source.shape}")
+    return mask
+
+
+def _bits(value: Any, dtype: np.dtype) -> tuple[int, int]:
+    if isinstance(value, CuArray):
+        value = value.item() if not value.ndim else np.asarray(value)
+    return pack_scalar(dtype)(as_scalar(value, dtype))
+
+
+def _deliver(name: str, result: CuArray, kept: tuple[int, ...], out: Any, keepdims: bool) -> CuArray:
+    """The result, with extents of 1 for the reduced axes if asked for, in `out` if that is given."""
+    if isinstance(out, tuple):
+        (out,) = out
+    if keepdims and result.shape != kept:
+        result = view_of(result, lambda ghost: ghost.reshape(kept))
         result._base = None
     if out is None:
         return result
@@ -115,3 +170,174 @@ def reduce(
     check_castable(result.dtype, out.dtype, "same_kind", f"{name}: out")
     copy_into(out, result)
     return out
+
+
+def reduce(
+    name: str,
+    x: Any,
+    axis: Any,
+    dtype: Any = None,
+    out: CuArray | None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+    less: float = 0,
+    centre: CuArray | None = None,
+) -> CuArray:
+    """A row of the table, called.
+
+    `less` is subtracted from the count of a variance. `centre`, of the shape that keepdims gives, is what its
+    distances are taken from; by default the mean.
+    """
+    source = asarray(x)
+    row = REDUCTIONS[name]
+    if row.one_axis and axis is not None:
+        axis = operator.index(axis)
+    axes = normalize_axes(axis, source.ndim)
+    mask = _as_mask(name, where, source)
+    if not row.empty and initial is None:
+        if mask is not None:
+            raise ValueError(
+                f"{name}: reduction operation {name} does not have an identity, "
+                "so to use a where mask one has to specify 'initial'"
+            )
+        if any(source.shape[a] == 0 for a in axes):
+            raise ValueError(f"{name}: zero-size array to reduction operation {name} which has no identity")
+    loop, result_dtype = _loop_dtypes(name, as_dtype(source.dtype, name), None if dtype is None else as_dtype(dtype))
+    given = (0, 0)
+    if row.centre is not None:
+        centre = _centres(row.centre, source, axes, loop, mask, centre)
+        given = struct.unpack("q", struct.pack("d", less))[0], 0
+    elif initial is not None:
+        given = _bits(initial, loop)
+    call = _prepare(
+        row,
+        (),
+        False,
+        source._layout,
+        axes,
+        loop,
+        result_dtype,
+        None if mask is None else mask._layout,
+        initial is not None,
+    )
+    result = call.run(source, mask, given, centre)
+    return _deliver(name, result, call.keep_layout.shape, out, keepdims)
+
+
+def _centres(
+    name: str, source: CuArray, axes: tuple[int, ...], loop: np.dtype, mask: CuArray | None, given: CuArray | None
+) -> CuArray:
+    """What the distances of a variance are taken from: one an output, in the dtype that the kernel accumulates in."""
+    wide = loop
+    if loop.kind == "c":
+        wide = np.dtype(np.complex128)
+    elif loop.kind not in "biu":
+        wide = np.dtype(np.float32 if loop.itemsize == 2 else np.float64)
+    shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(source.shape))
+    if given is not None:
+        from cuarray._functions.manipulation import broadcast_to
+
+        return ascontiguousarray(broadcast_to(astype(given, wide, copy=False), shape))
+    call = _prepare(
+        REDUCTIONS[name],
+        (),
+        False,
+        source._layout,
+        axes,
+        loop,
+        wide,
+        None if mask is None else mask._layout,
+        False,
+    )
+    return call.run(source, mask, (0, 0), None)
+
+
+# ---- any binary function
+
+# Those with a struct of their own, whose accumulators are wider or smaller.
+_OWN_FOLDS = {"add": "Sum", "multiply": "Prod", "maximum": "Max", "minimum": "Min"}
+
+
+@functools.cache
+def fold(name: str, functor: str, in_order: bool) -> tuple[Reduction, tuple[str, ...]]:
+    """How a binary function's reduction is spelled: a row like the table's, and its template arguments."""
+    own = _OWN_FOLDS.get(name)
+    if own:
+        return Reduction(own, "same", "loop", 32), ()
+    return Reduction("Fold", "same", "loop", 32), (functor, "true" if in_order else "false")
+
+
+@functools.lru_cache(maxsize=4096)
+def reorderable(ufunc: np.ufunc, dtype: np.dtype) -> bool:
+    """Whether NumPy lets the items of a reduction be combined in any order: it then takes several axes."""
+    try:
+        ufunc.reduce(np.ones((1, 1), dtype), axis=(0, 1))
+    except ValueError:
+        return False
+    return True
+
+
+def identity_of(ufunc: np.ufunc, dtype: np.dtype) -> Any:
+    """What reducing nothing gives; None if NumPy's ufunc has no such value."""
+    try:
+        return ufunc.reduce(np.empty(0, dtype))
+    except ValueError:
+        return None
+
+
+def ufunc_reduce(
+    function: Any,
+    x: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: CuArray | None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> CuArray:
+    """`function(... function(function(x[0], x[1]), x[2]) ..., x[n - 1])` along `axis`: `numpy.ufunc.reduce`.
+
+    `function` has the functor's C++ name as `functor`, NumPy's ufunc as `numpy_ufunc`, and `__name__`. `initial` comes
+    before the first item; items where `where` is false are left out. Several axes (None: all) need a function that
+    NumPy regards as reorderable; any other one is computed in order. ValueError for nothing without an identity.
+    """
+    ufunc = function.numpy_ufunc
+    name = f"{function.__name__}.reduce"
+    source = asarray(x)
+    loop = resolve_reduction(ufunc, source.dtype, None if dtype is None else as_dtype(dtype))
+    axes = normalize_axes(axis, source.ndim)
+    in_order = not reorderable(ufunc, loop)
+    if in_order and len(axes) > 1:
+        raise ValueError(
+            f"{name}: reduction operation {function.__name__!r} is not reorderable, "
+            "so at most one axis may be specified"
+        )
+    mask = _as_mask(name, where, source)
+    if initial is None:
+        empty = any(source.shape[a] == 0 for a in axes)
+        if empty or mask is not None:
+            initial = identity_of(ufunc, loop)
+            if initial is None and mask is not None:
+                raise ValueError(
+                    f"{name}: reduction operation {function.__name__!r} does not have an identity, "
+                    "so to use a where mask one has to specify 'initial'"
+                )
+            if initial is None:
+                raise ValueError(
+                    f"{name}: zero-size array to reduction operation {function.__name__} which has no identity"
+                )
+    row, arguments = fold(function.__name__, function.functor, in_order)
+    given = (0, 0) if initial is None else _bits(initial, loop)
+    call = _prepare(
+        row,
+        arguments,
+        in_order,
+        source._layout,
+        axes,
+        loop,
+        loop,
+        None if mask is None else mask._layout,
+        initial is not None,
+    )
+    return _deliver(name, call.run(source, mask, given, None), call.keep_layout.shape, out, keepdims)

@@ -28,6 +28,7 @@ from cuarray._plan._matmul import matmul
 from cuarray._plan._random import cumulation, feistel, merge_runs, pick, random, random_rows, random_words, sort_runs
 from cuarray._plan._reduction import ReducePlan, reduction
 from cuarray._plan._rows import rows
+from cuarray._plan._scan import ScanPlan, reduce_at, scan
 from cuarray._plan._searching import (
     CountPlan,
     SelectPlan,
@@ -52,6 +53,7 @@ __all__ = [
     "Plan",
     "RadixPlan",
     "ReducePlan",
+    "ScanPlan",
     "ScatterPlan",
     "SelectPlan",
     "SortPlan",
@@ -76,9 +78,11 @@ __all__ = [
     "random",
     "random_rows",
     "random_words",
+    "reduce_at",
     "reduction",
     "rows",
     "running_sums",
+    "scan",
     "scatter",
     "scatter_rows",
     "search",
