@@ -62,10 +62,28 @@ def ravel(a: Any, order: str = "C") -> CuArray:
     letter = check_order(order)
     own = x._layout
     if letter == "K":
-        x = transpose(x, sorted(range(x.ndim), key=lambda axis: (-abs(x.strides[axis]), axis)))
+        x = transpose(x, _memory_order(x))
     elif letter == "F" or (letter == "A" and own.f_contiguous and not own.c_contiguous):
         x = transpose(x)
     return reshape(x if x._layout.c_contiguous else ascontiguousarray(x), -1)
+
+
+def _memory_order(x: CuArray) -> list[int]:
+    """The axes from the slowest to the fastest in memory; as in NumPy's iterators, an axis without a stride of its own
+    (broadcast, or of extent 1) stays where it stands in C order."""
+    strides = [0 if extent == 1 else abs(stride) for extent, stride in zip(x.shape, x.strides, strict=True)]
+    fastest_first: list[int] = []
+    for axis in reversed(range(x.ndim)):
+        place = len(fastest_first)
+        for position in reversed(range(len(fastest_first))):
+            other = strides[fastest_first[position]]
+            if not strides[axis] or not other:
+                continue
+            if other <= strides[axis]:
+                break
+            place = position
+        fastest_first.insert(place, axis)
+    return fastest_first[::-1]
 
 
 def transpose(a: Any, /, axes: Any = None) -> CuArray:
