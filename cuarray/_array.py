@@ -724,17 +724,21 @@ class CuArray:
         """Where elements would be put into this sorted array; see `cuarray.searchsorted`."""
         return F.searchsorted(self, v, side, sorter)
 
-    def clip(self, min: Any = None, max: Any = None, out: CuArray | None = None) -> CuArray:
+    def clip(self, min: Any = None, max: Any = None, out: CuArray | None = None, **options: Any) -> CuArray:
         """The elements limited to a range; see `cuarray.clip`."""
-        return F.clip(self, min, max, out=out)
+        return F.clip(self, min, max, out, **options)
 
-    def round(self, decimals: int = 0) -> CuArray:
+    def round(self, decimals: int = 0, out: CuArray | None = None) -> CuArray:
         """The elements rounded half to even; see `cuarray.round`."""
-        return F.round(self, decimals)
+        return F.round(self, decimals, out)
 
     def conj(self) -> CuArray:
         """The complex conjugates; the array itself if it is real, as in NumPy."""
         return F.conjugate(self) if self.dtype.kind == "c" else self
+
+    def conjugate(self) -> CuArray:
+        """The complex conjugates; the array itself if it is real, as in NumPy."""
+        return self.conj()
 
     def dot(self, other: Any, out: CuArray | None = None) -> CuArray:
         """The dot product; see `cuarray.dot`."""
@@ -756,10 +760,10 @@ class CuArray:
         return F.matmul(self, other, out=self) if F.is_operand(other) else NotImplemented
 
     def __divmod__(self, other: Any) -> Any:
-        return (self // other, self % other) if F.is_operand(other) else NotImplemented
+        return F.divmod(self, other) if F.is_operand(other) else NotImplemented
 
     def __rdivmod__(self, other: Any) -> Any:
-        return (other // self, other % self) if F.is_operand(other) else NotImplemented
+        return F.divmod(other, self) if F.is_operand(other) else NotImplemented
 
 
 def new(

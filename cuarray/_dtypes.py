@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import ml_dtypes
@@ -25,6 +25,7 @@ CPP_NAMES: dict[np.dtype, str] = {
     np.dtype("uint32"): "unsigned int",
     np.dtype("uint64"): "unsigned long",
     np.dtype("float16"): "ca::float16",
+    np.dtype(ml_dtypes.bfloat16): "ca::bfloat16",
     np.dtype("float32"): "float",
     np.dtype("float64"): "double",
     np.dtype("complex64"): "ca::complex<float>",
@@ -35,10 +36,8 @@ DTYPES: tuple[np.dtype, ...] = tuple(CPP_NAMES)
 
 _CANONICAL = {dtype: dtype for dtype in DTYPES}
 
-# Arrays of these, and of structs, are stored, copied, viewed and given to kernels, but not computed with.
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
-_STORAGE_NAMES = {**CPP_NAMES, BFLOAT16: "ca::bfloat16"}
-_STORAGE_CANONICAL = {dtype: dtype for dtype in _STORAGE_NAMES}
+_FLOAT16, _FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
 # Where a structured dtype that came from C++ keeps the name of its class: in the dtype's metadata, under this key.
 STRUCT_NAME_KEY = "cuarray_cpp_name"
@@ -53,6 +52,7 @@ class Loop(NamedTuple):
 
     inputs: tuple[np.dtype, ...]
     output: np.dtype
+    second: np.dtype | None = None  # the second output of those that have two
 
 
 def as_dtype(dtype: Any, argument: str = "dtype") -> np.dtype:
@@ -67,7 +67,7 @@ def as_dtype(dtype: Any, argument: str = "dtype") -> np.dtype:
         native = result.newbyteorder("=")
         if native in _CANONICAL:
             return _CANONICAL[native]
-        if is_struct(result) or native == BFLOAT16:
+        if is_struct(result):
             raise TypeError(
                 f"{argument}: arrays of dtype {result} can be stored, copied, viewed and given to kernels, "
                 "but cuarray does not compute with them"
@@ -76,7 +76,12 @@ def as_dtype(dtype: Any, argument: str = "dtype") -> np.dtype:
         raise TypeError(f"{argument}: cuarray has no dtype {result}; it has {supported}") from None
 
 
-# ---- dtypes that are stored only: bfloat16 and structs
+def kind_of(dtype: np.dtype) -> str:
+    """NumPy's ``kind`` of a dtype, where bfloat16 is a floating type ("f") like any other and not "V"."""
+    return "f" if dtype == BFLOAT16 else dtype.kind
+
+
+# ---- structs are stored, copied, viewed and given to kernels, but not computed with
 
 
 def is_struct(dtype: np.dtype) -> bool:
@@ -106,8 +111,7 @@ def as_storage_dtype(dtype: Any, argument: str = "dtype") -> np.dtype:
         return as_dtype(dtype, argument)  # raises
     if is_struct(result):
         return _canonical_struct(result, argument)
-    found = _STORAGE_CANONICAL.get(result) or _STORAGE_CANONICAL.get(result.newbyteorder("="))
-    return as_dtype(result, argument) if found is None else found
+    return as_dtype(result, argument)
 
 
 _structs: dict[Any, np.dtype] = {}
@@ -146,8 +150,8 @@ def _check_fields(dtype: np.dtype, argument: str, path: str) -> None:
         where = f"{path}.{name}" if path else name
         if is_struct(own):
             _check_fields(own, argument, where)
-        elif own not in _STORAGE_CANONICAL:
-            supported = ", ".join(str(d) for d in _STORAGE_CANONICAL)
+        elif own not in _CANONICAL:
+            supported = ", ".join(str(d) for d in DTYPES)
             raise TypeError(
                 f"{argument}: field {where!r} has dtype {own}; a field may have {supported}, or be a struct"
             )
@@ -174,23 +178,63 @@ def storage_name(dtype: np.dtype) -> str:
         word = min(alignment(dtype), 8)
         unsigned = CPP_NAMES[np.dtype(f"u{word}")]
         return f"ca::Opaque<{unsigned}, {dtype.itemsize // word}>"
-    return _STORAGE_NAMES[dtype]
+    return CPP_NAMES[dtype]
+
+
+# ---- promotion: NumPy's, which knows nothing of bfloat16
+#
+# bfloat16 takes part in promotion as float16 does, so NumPy is asked about float16 in its place: it stays bfloat16 with
+# bool, 8-bit integers and Python's numbers, and becomes float32 or float64 with wider ones. Where both 16-bit types
+# meet, neither holds the other, and bfloat16 is float32.
+
+
+def _in_place_of_bfloat16(operands: Sequence[OperandType | None], *more: np.dtype | None) -> np.dtype:
+    return _FLOAT32 if any(d == _FLOAT16 for d in (*operands, *more) if isinstance(d, np.dtype)) else _FLOAT16
+
+
+Signature = tuple[np.dtype | None, ...]
 
 
 @functools.lru_cache(maxsize=4096)
-def resolve(ufunc: np.ufunc, operands: tuple[OperandType, ...], dtype: np.dtype | None = None) -> Loop:
-    """NumPy's loop for `ufunc` on operands of these dtypes; TypeError, in NumPy's words, where it has none."""
+def resolve(
+    ufunc: np.ufunc,
+    operands: tuple[OperandType, ...],
+    signature: np.dtype | Signature | None = None,
+    casting: str = "same_kind",
+) -> Loop:
+    """NumPy's loop for `ufunc` on operands of these dtypes; TypeError, in NumPy's words, where it has none.
+
+    `signature`: the dtype of the outputs, or a dtype (or None) for each input and output.
+    """
     if not any(isinstance(operand, np.dtype) for operand in operands):
         operands = tuple(np.dtype(operand) for operand in operands)  # nothing to be weak against
     for operand in operands:
         if isinstance(operand, np.dtype):
             as_dtype(operand, ufunc.__name__)
-    wanted = {} if dtype is None else {"signature": (None,) * ufunc.nin + (dtype,) * ufunc.nout}
-    resolved = ufunc.resolve_dtypes((*operands, *(None,) * ufunc.nout), **wanted)  # type: ignore[arg-type]
-    return Loop(
-        tuple(as_dtype(d, ufunc.__name__) for d in resolved[: ufunc.nin]),
-        as_dtype(resolved[ufunc.nin], ufunc.__name__),
-    )
+    if signature is None or isinstance(signature, np.dtype):
+        signature = (None,) * ufunc.nin + (signature,) * ufunc.nout
+    if BFLOAT16 in operands or BFLOAT16 in signature:
+        # An output that must be bfloat16 is one: then float16 among the operands is an input to be cast.
+        stand_in = _FLOAT16 if BFLOAT16 in signature else _in_place_of_bfloat16(operands, *signature)
+        operands = tuple(stand_in if operand == BFLOAT16 else operand for operand in operands)
+        signature = tuple(_FLOAT16 if dtype == BFLOAT16 else dtype for dtype in signature)
+        found = _resolve(ufunc, operands, signature, casting)
+        return found if stand_in == _FLOAT32 else _with_bfloat16(found)
+    return _resolve(ufunc, operands, signature, casting)
+
+
+def _with_bfloat16(loop: Loop) -> Loop:
+    def own(dtype: np.dtype) -> np.dtype:
+        return BFLOAT16 if dtype == _FLOAT16 else dtype
+
+    return Loop(tuple(map(own, loop.inputs)), own(loop.output), None if loop.second is None else own(loop.second))
+
+
+def _resolve(ufunc: np.ufunc, operands: tuple[OperandType, ...], signature: Signature, casting: str) -> Loop:
+    wanted: dict[str, Any] = {"signature": signature} if any(d is not None for d in signature) else {}
+    resolved = ufunc.resolve_dtypes((*operands, *(None,) * ufunc.nout), casting=casting, **wanted)  # type: ignore[arg-type]
+    own = tuple(as_dtype(d, ufunc.__name__) for d in resolved)
+    return Loop(own[: ufunc.nin], *own[ufunc.nin :])
 
 
 @functools.lru_cache(maxsize=4096)
@@ -218,16 +262,30 @@ def as_scalar(value: Any, dtype: np.dtype) -> Any:
 
 def result_type(*operands: OperandType) -> np.dtype:
     """The dtype that operands of these dtypes promote to, Python scalar types being weak."""
-    values = [as_dtype(operand, "operand") if isinstance(operand, np.dtype) else operand() for operand in operands]
-    return as_dtype(np.result_type(*values))
+    stand_in = _in_place_of_bfloat16(operands) if BFLOAT16 in operands else None
+    values: list[Any] = []
+    for operand in operands:
+        if isinstance(operand, np.dtype):
+            values.append(stand_in if operand == BFLOAT16 else as_dtype(operand, "operand"))
+        else:
+            values.append(operand())
+    found = as_dtype(np.result_type(*values))
+    return BFLOAT16 if stand_in == found == _FLOAT16 else found
 
 
 def check_castable(source: np.dtype, target: np.dtype, casting: str, what: str) -> None:
     """TypeError unless NumPy allows the cast; structs are not cast at all."""
     if (is_struct(source) or is_struct(target)) and source != target:
         raise TypeError(f"{what}: cannot cast from {source} to {target}: structs are copied as they are")
-    if not np.can_cast(source, target, casting):  # type: ignore[arg-type]
+    if not can_cast(source, target, casting):
         raise TypeError(f"{what}: cannot cast from {source} to {target} with casting={casting!r}")
+
+
+def can_cast(source: np.dtype, target: np.dtype, casting: str) -> bool:
+    """Whether the rule `casting` allows a cast; ValueError for a rule that NumPy has not."""
+    if (source == BFLOAT16) != (target == BFLOAT16) and _FLOAT16 not in (source, target):
+        source, target = (_FLOAT16 if dtype == BFLOAT16 else dtype for dtype in (source, target))
+    return np.can_cast(source, target, casting)  # type: ignore[arg-type]
 
 
 def operand_type(scalar: Any) -> OperandType | None:

@@ -101,7 +101,7 @@ _INTERNED_LIMIT = 1 << 16  # programs that never repeat a shape must not grow wi
 def layout(dtype: np.dtype, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Layout:
     """The layout of this dtype and shape; C-contiguous where no strides (in bytes) are given."""
     key: tuple[np.dtype | int, tuple[int, ...], tuple[int, ...] | None] = (dtype, shape, strides)
-    if dtype.kind == "V":
+    if dtype.names is not None:
         # Structured dtypes of different C++ classes may be equal: they are told apart by identity.
         dtype = as_storage_dtype(dtype)
         key = (id(dtype), shape, strides)

@@ -7,12 +7,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 import cuarray as ca
+from cuarray._dtypes import kind_of
 
-# Relative to the magnitude of the result. float16 is rounded from float32, by NumPy too: at most 2 ulp apart.
-TOLERANCE = {"e": 2 * 2.0**-10, "f": 4e-6, "d": 1e-13, "F": 2e-5, "D": 1e-12}
+# Relative to the magnitude of the result. float16 and bfloat16 ("E") are rounded from float32, by NumPy too: at most
+# 2 ulp apart.
+TOLERANCE = {"e": 2 * 2.0**-10, "E": 2 * 2.0**-7, "f": 4e-6, "d": 1e-13, "F": 2e-5, "D": 1e-12}
 
 
 def assert_same(actual: Any, expected: Any, *, rtol: float | None = None, atol: Any = 0.0, exact: bool = False) -> None:
@@ -28,9 +31,12 @@ def assert_close(
     actual: np.ndarray, expected: np.ndarray, *, rtol: float | None = None, atol: Any = 0.0, exact: bool = False
 ) -> None:
     """The values of two NumPy arrays: integers must be equal, NaN is equal to NaN; `exact`: the signs of zeros too."""
-    if exact or expected.dtype.kind not in "fc":
+    kind = kind_of(expected.dtype)
+    if exact and expected.dtype == ca.bfloat16:  # which NumPy's comparisons do not know to be floating
+        actual, expected = actual.astype(np.float32), expected.astype(np.float32)
+    if exact or kind not in "fc":
         np.testing.assert_array_equal(actual, expected)
-        if expected.dtype.kind == "f":
+        if kind == "f":
             zeros = expected == 0
             np.testing.assert_array_equal(np.signbit(actual[zeros]), np.signbit(expected[zeros]), "signs of zeros")
         return
@@ -46,7 +52,8 @@ def assert_close(
         else:
             np.testing.assert_array_equal(got[~finite], want[~finite])
         # Below the smallest normal number there is less precision to compare.
-        subnormal = 4 * float(np.finfo(expected.dtype).smallest_subnormal)
+        info = ml_dtypes.finfo(expected.dtype) if expected.dtype == ca.bfloat16 else np.finfo(expected.dtype)
+        subnormal = 4 * float(info.smallest_subnormal)
         # Equal values are the same even where the magnitude of a complex number overflows.
         bad = ~((got == want) | (np.abs(got - want) <= rtol * np.abs(want) + atol + subnormal)) & finite
     if bad.any():

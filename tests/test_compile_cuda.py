@@ -14,7 +14,7 @@ pytest.importorskip("cuda.core", reason="cuda.core, which drives NVRTC, is not i
 pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC's bindings are not installed")
 
 from cuarray import _plan
-from cuarray._dtypes import DTYPES, resolve, resolve_reduction
+from cuarray._dtypes import DTYPES, Loop, kind_of, resolve, resolve_reduction
 from cuarray._functions._reduction import _loop_dtypes, fold, reorderable
 from cuarray._functions.elementwise import FUNCTIONS as FUNCTIONS_BY_NAME
 from cuarray._layout import layout
@@ -50,16 +50,27 @@ def compile_all(header: str, names: Sequence[str], architecture: str) -> None:
 def elementwise_plans(names: Sequence[str], dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
     for name, dtype in itertools.product(names, dtypes):
         row = ELEMENTWISE[name]
+        operands = (dtype, np.dtype(np.int32)) if name == "ldexp" else (dtype,) * row.ufunc.nin
         try:
-            loop = resolve(row.ufunc, (dtype,) * row.ufunc.nin)
+            loop = resolve(row.ufunc, operands)
         except TypeError:
             continue  # NumPy has no such loop
         if loop.inputs[0] != dtype:
             continue  # this loop is that of another dtype
-        operands = [Operand(layout(own, (8, 8)), own) for own in loop.inputs]
-        yield _plan.elementwise(H100, row.functor, layout(loop.output, (8, 8)), loop.output, operands)
-        turned = [Operand(layout(own, (8, 8), (own.itemsize, 8 * own.itemsize)), own) for own in loop.inputs]
-        yield _plan.elementwise(H100, row.functor, layout(loop.output, (8, 8)), loop.output, turned)
+        yield from plans_of(row.functor, loop)
+
+
+def plans_of(functor: str, loop: Loop) -> Iterator[_plan.Plan]:
+    """For operands that are contiguous, and for operands that are not."""
+    out, second = layout(loop.output, (8, 8)), None
+    if loop.second is not None:
+        second = Operand(layout(loop.second, (8, 8)), loop.second)
+    for turned in (False, True):
+        operands = [
+            Operand(layout(own, (8, 8), (own.itemsize, 8 * own.itemsize) if turned else None), own)
+            for own in loop.inputs
+        ]
+        yield _plan.elementwise(H100, functor, out, loop.output, operands, second=second)
 
 
 def instances(plans: Iterator[_plan.Plan]) -> list[str]:
@@ -78,6 +89,23 @@ def test_elementwise(family: str, architecture: str) -> None:
     assert any("elementwise_contiguous" in name for name in names)
     assert any("elementwise_strided" in name for name in names)
     compile_all("elementwise.cuh", names, architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_masks_and_functions_that_are_no_ufuncs(architecture: str) -> None:
+    def plans() -> Iterator[_plan.Plan]:
+        boolean = np.dtype(bool)
+        for dtype in dtypes_for(architecture):
+            for functor, operands in (("Identity", 1), ("Add", 2), ("Spacing", 1)):
+                if functor != "Spacing" or kind_of(dtype) == "f":
+                    loop = Loop((boolean, *(dtype,) * operands), dtype)
+                    yield from plans_of(f"ca::ops::OnlyWhere<ca::ops::{functor}>", loop)
+            if kind_of(dtype) in "fc":
+                yield from plans_of("ca::ops::Sinc", Loop((dtype,), dtype))
+            if kind_of(dtype) == "f":
+                yield from plans_of("ca::ops::BesselI0", Loop((dtype,), dtype))
+
+    compile_all("elementwise.cuh", instances(plans()), architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -37,7 +37,7 @@ CPP = {
     "complex64": "std::complex<float>",
     "complex128": "std::complex<double>",
 }
-DEDUCED = [dtype for dtype in DTYPES if dtype.kind != "c" and dtype.name not in ("int8", "float16")]
+DEDUCED = [dtype for dtype in DTYPES if dtype.kind != "c" and dtype.name not in ("int8", "float16", "bfloat16")]
 
 SOURCE = """
 #include <complex>

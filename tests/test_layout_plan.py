@@ -220,6 +220,19 @@ def test_words_fit_the_kernel_parameter(target: Target, data: st.DataObject) -> 
     assert plan.block[0] == target.block_threads
 
 
+@TARGETS
+def test_two_results(target: Target) -> None:
+    """An output for each comes before the inputs, in the types as in the strides."""
+    own, turned = layout(F4, (4, 6)), layout(F4, (4, 6), (4, 16))
+    second = Operand(layout(I4, (4, 6)), I4)
+    plan = _plan.elementwise(target, "ca::ops::Frexp", own, F4, [Operand(own, F4)], second=second)
+    outputs = "ca::Both<ca::Array<float, float>, ca::Array<int, int>>"
+    assert plan.instance.name == f"ca::elementwise_contiguous<ca::ops::Frexp, int, {outputs}, ca::Array<float, float>>"
+    plan = _plan.elementwise(target, "ca::ops::Frexp", own, F4, [Operand(turned, F4)], second=second)
+    assert outputs in plan.instance.name
+    assert plan.words == (24, 4, 6, 24, 4, 24, 4, 4, 16)
+
+
 # ---- reductions
 
 

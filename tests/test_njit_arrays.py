@@ -69,7 +69,10 @@ def test_dtype(dtype: np.dtype) -> None:
         return np.empty(3, dtype=x.dtype)
 
     x = ca.zeros(1, dtype)
-    if dtype == np.float16:
+    if dtype == ca.bfloat16:
+        with pytest.raises(numba.TypingError, match="bfloat16"):
+            like(x)
+    elif dtype == np.float16:
         for function in (like, host):
             with pytest.raises(numba.TypingError, match="numba has no float16 on the CPU"):
                 function(x)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
-from cuarray._dtypes import Loop, OperandType, check_castable, is_struct, operand_type, pack_scalar
+from cuarray._dtypes import Loop, OperandType, Signature, check_castable, is_struct, operand_type, pack_scalar
 from cuarray._launch import Prepared
-from cuarray._layout import Layout, broadcast_shapes, like_layout
+from cuarray._layout import Layout, broadcast_shapes, contiguous_strides, layout, like_layout
 
 # What an operand is, as far as the choice of kernel goes: an array's layout, or a scalar's type.
 Kind = Layout | OperandType
@@ -24,24 +25,32 @@ _CACHE_LIMIT = 4096
 class Call:
     """An operation made ready for operands of certain kinds."""
 
-    __slots__ = ("first_slot", "out_layout", "packers", "prepared")
+    __slots__ = ("first_slot", "out_layout", "packers", "prepared", "second_layout")
 
     def __init__(
-        self, out_layout: Layout, packers: tuple[Packer | None, ...], first_slot: int, prepared: Prepared | None
+        self,
+        out_layout: Layout,
+        packers: tuple[Packer | None, ...],
+        first_slot: int,
+        prepared: Prepared | None,
+        second_layout: Layout | None = None,
     ) -> None:
         self.out_layout = out_layout
+        self.second_layout = second_layout
         self.packers = packers  # None where the operand is an array
-        self.first_slot = first_slot  # 1 where the item's number comes first
+        self.first_slot = first_slot  # 1 where the second output, or the item's number, comes first
         self.prepared = prepared  # None where there is nothing to compute
 
-    def run(self, out: CuArray, operands: list[Any]) -> None:
-        """Launch, writing into `out`."""
+    def run(self, out: CuArray, operands: list[Any], second: CuArray | None = None) -> None:
+        """Launch, writing into `out` (and `second`)."""
         if self.prepared is None:
             for packer, operand in zip(self.packers, operands, strict=True):
                 if packer is not None:
                     packer(operand)  # a scalar that does not fit is an error for empty arrays, too
             return
         words = [0, 0, 0, 0, 0, 0]
+        if second is not None:
+            words[0] = second._pointer
         for slot, (packer, operand) in enumerate(zip(self.packers, operands, strict=True), self.first_slot):
             if packer is None:
                 words[slot] = operand._pointer
@@ -50,11 +59,17 @@ class Call:
         self.prepared.launch(out._pointer, *words)
 
 
+# The words that a launch has for outputs and inputs together (Head in kernels/elementwise.cuh).
+WORDS = 4
+
+
 class Operation:
     """An elementwise operation: a functor, and the rule that gives the dtypes of its loop.
 
     Callable with arrays, scalars and what `asarray` takes, broadcast against each other.
     """
+
+    _keeps = False  # whether it may leave elements of the output as they are
 
     def __init__(self, name: str, functor: str, nin: int, resolve: Resolver, position: bool = False) -> None:
         self.__name__ = name
@@ -74,56 +89,154 @@ class Operation:
         if len(operands) != self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} operands, {len(operands)} were given")
         values, kinds = classify(self.__name__, operands)
-        key = (*kinds, None if out is None else check_out(self.__name__, out), dtype, casting)
+        out_layout = None if out is None else check_out(self.__name__, out)
+        key = (*kinds, out_layout, dtype, casting, "K")
         call = self._calls.get(key)
         if call is None:
-            call = self._prepare(kinds, values, None if out is None else out._layout, dtype, casting)
-            if len(self._calls) >= _CACHE_LIMIT:
-                self._calls.clear()
-            self._calls[key] = call
+            call = self.prepare(key, kinds, (out_layout,), dtype, casting)
         if out is None:
-            result = allocate(call.out_layout)
-            call.run(result, values)
-            return result
-        if any(type(value) is CuArray and partly_overlap(out, value) for value in values):
-            # Written in place, an element could be overwritten before it was read.
-            result = allocate(out._layout) if out._layout.c_contiguous else _packed_like(out)
-            self(*values, out=result, dtype=dtype, casting=casting)
-            copy_into(out, result)
+            out = allocate(call.out_layout)
         else:
-            call.run(out, values)
+            for value in values:
+                if type(value) is CuArray and partly_overlap(out, value):
+                    return self.apply(tuple(values), (out,), dtype, casting)[0]
+        call.run(out, values)
         return out
 
-    def loop(self, kinds: list[Kind], dtype: np.dtype | None) -> Loop:
+    def apply(
+        self,
+        operands: tuple[Any, ...],
+        outs: Sequence[CuArray | None],
+        signature: np.dtype | Signature | None = None,
+        casting: str = "same_kind",
+        order: str = "K",
+    ) -> tuple[CuArray, ...]:
+        """The results, each as a new array or in what `outs` has for it.
+
+        `signature`: the dtype of the outputs, or of all inputs and outputs; `order`: of the new arrays' axes.
+        """
+        values, kinds = classify(self.__name__, operands)
+        out_layouts = [None if out is None else check_out(self.__name__, out) for out in outs]
+        key = (*kinds, *out_layouts, signature, casting, order)
+        call = self._calls.get(key)
+        if call is None:
+            call = self.prepare(key, kinds, out_layouts, signature, casting, order)
+        if any(
+            out is not None and any(type(value) is CuArray and partly_overlap(out, value) for value in values)
+            for out in outs
+        ):
+            # Written in place, an element could be overwritten before it was read.
+            aside = [out if out is None else _packed_like(out) for out in outs]
+            if self._keeps:
+                for result, out in zip(aside, outs, strict=True):
+                    if result is not None:
+                        copy_into(result, out)
+            results = self.apply(tuple(values), aside, signature, casting, order)
+            for result, out in zip(results, outs, strict=True):
+                if out is not None:
+                    copy_into(out, result)
+            return tuple(result if out is None else out for result, out in zip(results, outs, strict=True))
+        first = allocate(call.out_layout) if outs[0] is None else outs[0]
+        if call.second_layout is None:
+            call.run(first, values)
+            return (first,)
+        second = allocate(call.second_layout) if outs[1] is None else outs[1]
+        call.run(first, values, second)
+        return first, second
+
+    def loop(self, kinds: list[Kind], signature: np.dtype | Signature | None, casting: str = "same_kind") -> Loop:
         """The dtypes that the operation computes in for operands of these kinds."""
-        return self._resolve(tuple(kind.dtype if type(kind) is Layout else kind for kind in kinds), dtype)  # type: ignore[misc]
+        return self._resolve(_operand_types(kinds), signature)  # type: ignore[arg-type]
+
+    @functools.cached_property
+    def only_where(self) -> Operation:
+        """This operation where a mask, its first operand, is true; elsewhere the output keeps what it has."""
+        return _OnlyWhere(self)
+
+    def prepare(
+        self,
+        key: Any,
+        kinds: list[Kind],
+        outs: Sequence[Layout | None],
+        signature: np.dtype | Signature | None = None,
+        casting: str = "same_kind",
+        order: str = "K",
+    ) -> Call:
+        """Make ready, and remember under `key`, the call for operands and outputs of these kinds."""
+        call = self._prepare(kinds, outs, signature, casting, order)
+        if len(self._calls) >= _CACHE_LIMIT:
+            self._calls.clear()
+        self._calls[key] = call
+        return call
 
     def _prepare(
-        self, kinds: list[Kind], values: list[Any], out: Layout | None, dtype: np.dtype | None, casting: str
+        self,
+        kinds: list[Kind],
+        outs: Sequence[Layout | None],
+        signature: np.dtype | Signature | None,
+        casting: str,
+        order: str,
     ) -> Call:
-        loop = self.loop(kinds, dtype)
+        loop = self.loop(kinds, signature, casting)
         layouts = [kind for kind in kinds if type(kind) is Layout]
+        given = [out for out in outs if out is not None]
         shape = broadcast_shapes(*(source.shape for source in layouts)) if layouts else ()
-        if out is None:
-            out = like_layout(loop.output, shape, layouts)
-        else:
-            check_castable(loop.output, out.dtype, casting, f"{self.__name__}: out")
+        for out in given:
             if not _broadcastable(shape, out.shape):
                 raise ValueError(f"{self.__name__}: out has shape {out.shape}; operands broadcast to {shape}")
+            shape = out.shape
+        results: list[tuple[Layout, np.dtype]] = []
+        for wanted, dtype in zip(outs, (loop.output, loop.second), strict=False):
+            assert dtype is not None
+            if wanted is None:
+                wanted = _new_layout(dtype, shape, layouts, order)
+            else:
+                check_castable(dtype, wanted.dtype, casting, f"{self.__name__}: out")
+                if wanted.shape != shape:
+                    raise ValueError(f"{self.__name__}: out has shape {wanted.shape}; another output has {shape}")
+            results.append((wanted, dtype))
         packers: list[Packer | None] = []
-        for kind, wanted in zip(kinds, loop.inputs, strict=True):
-            packers.append(None if type(kind) is Layout else pack_scalar(wanted))
+        for kind, dtype in zip(kinds, loop.inputs, strict=True):
+            packers.append(None if type(kind) is Layout else pack_scalar(dtype))
+        first, second = results[0][0], _plan.Operand(*results[1]) if len(results) > 1 else None
         prepared = None
-        if out.size:
+        if first.size:
             operands = [
-                _plan.Operand(kind if type(kind) is Layout else None, wanted)
-                for kind, wanted in zip(kinds, loop.inputs, strict=True)
+                _plan.Operand(kind if type(kind) is Layout else None, dtype)
+                for kind, dtype in zip(kinds, loop.inputs, strict=True)
             ]
-            plan = _plan.elementwise(
-                _runtime.get().target, self.functor, out, loop.output, operands, position=self._position
-            )
+            target = _runtime.get().target
+            plan = _plan.elementwise(target, self.functor, first, loop.output, operands, self._position, second)
             prepared = Prepared(plan)
-        return Call(out, tuple(packers), int(self._position), prepared)
+        slot = 1 if self._position or second else 0
+        return Call(first, tuple(packers), slot, prepared, second.layout if second else None)
+
+
+class _OnlyWhere(Operation):
+    """An operation of one result with a mask before its operands."""
+
+    _keeps = True
+
+    def __init__(self, operation: Operation) -> None:
+        functor = f"ca::ops::OnlyWhere<{operation.functor}>"
+        super().__init__(operation.__name__, functor, operation.nin + 1, operation._resolve)
+        self._operation = operation
+
+    def loop(self, kinds: list[Kind], signature: np.dtype | Signature | None, casting: str = "same_kind") -> Loop:
+        loop = self._operation.loop(kinds[1:], signature, casting)
+        return Loop((np.dtype(bool), *loop.inputs), loop.output)
+
+
+def _operand_types(kinds: list[Kind]) -> tuple[OperandType, ...]:
+    return tuple(kind.dtype if type(kind) is Layout else kind for kind in kinds)  # type: ignore[misc]
+
+
+def _new_layout(dtype: np.dtype, shape: tuple[int, ...], sources: list[Layout], order: str) -> Layout:
+    if order == "K":
+        return like_layout(dtype, shape, sources)
+    if order == "F" or (order == "A" and sources and all(source.f_contiguous for source in sources)):
+        return layout(dtype, shape, contiguous_strides(shape[::-1], dtype.itemsize)[::-1])
+    return layout(dtype, shape)
 
 
 def classify(name: str, operands: tuple[Any, ...]) -> tuple[list[Any], list[Kind]]:

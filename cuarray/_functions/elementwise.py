@@ -3,87 +3,54 @@
 from __future__ import annotations
 
 import builtins
+import math
 import operator as py_operator
 from typing import Any
 
 import numpy as np
 
 from cuarray._array import CuArray
-from cuarray._dtypes import Loop, OperandType, as_dtype, resolve, result_type
-from cuarray._functions._operation import Operation, classify
-from cuarray._layout import Layout, broadcast_shapes
-from cuarray._table import ELEMENTWISE
+from cuarray._dtypes import Loop, OperandType, kind_of, result_type
+from cuarray._functions._operation import Operation, as_operand, assign, classify
+from cuarray._functions._ufunc import Ufunc
+from cuarray._table import ELEMENTWISE, Elementwise
 
 
-class ElementwiseFunction(Operation):
-    """A function of the table: NumPy's ufunc of the same name says what its dtypes are."""
-
-    def __init__(self, name: str) -> None:
-        row = ELEMENTWISE[name]
-        self.numpy_ufunc = row.ufunc
-        super().__init__(name, row.functor, row.ufunc.nin, lambda kinds, dtype: resolve(row.ufunc, kinds, dtype))
-        self.nout = 1
-        self.__doc__ = _docstring(name, row.ufunc)
-
-    def __repr__(self) -> str:
-        return f"<cuarray function {self.__name__!r}>"
-
-    def __call__(
-        self, *operands: Any, out: CuArray | None = None, dtype: Any = None, casting: str = "same_kind", **unknown: Any
-    ) -> CuArray:
-        if unknown:
-            raise TypeError(f"{self.__name__}() has no argument {next(iter(unknown))!r}; it has out, dtype and casting")
-        if dtype is not None:
-            dtype = as_dtype(dtype)
-        return super().__call__(*operands, out=out, dtype=dtype, casting=casting)
-
-
-class Comparison(ElementwiseFunction):
+class Comparison(Ufunc):
     """A comparison also takes Python ints that the other operand's dtype does not hold: they compare as numbers."""
 
-    def __call__(self, *operands: Any, **options: Any) -> CuArray:
+    def __call__(self, *operands: Any, **options: Any) -> Any:
         try:
             return super().__call__(*operands, **options)
         except OverflowError:
-            from cuarray._functions.creation import full
-
-            # The int lies beyond every value of the dtype, so that any value, 0 say, compares like all of them.
-            values, kinds = classify(self.__name__, operands)
-            shape = broadcast_shapes(*(kind.shape for kind in kinds if type(kind) is Layout))
-            answer = getattr(py_operator, ELEMENTWISE[self.__name__].dunder)(  # type: ignore[arg-type]
-                *(0 if type(kind) is Layout else int(value) for value, kind in zip(values, kinds, strict=True))
-            )
-            return full(shape, answer, np.dtype(bool))
+            values, kinds = classify(self.__name__, operands[: self.nin])
+            if kinds == [int, int]:
+                return as_operand(getattr(py_operator, ELEMENTWISE[self.__name__].dunder)(*values))  # type: ignore[arg-type]
+            # The int lies beyond every value of the dtype: infinity compares as it does.
+            values = [math.copysign(math.inf, x) if kind is int else x for x, kind in zip(values, kinds, strict=True)]
+            return super().__call__(*values, *operands[self.nin :], **options)
 
 
-class Power(ElementwiseFunction):
+class Power(Ufunc):
     """Powers; integers to negative integer powers are refused, as they are no integers."""
 
-    def __call__(self, *operands: Any, **options: Any) -> CuArray:
-        if len(operands) == 2:
-            values, kinds = classify(self.__name__, operands)
-            dtype = options.get("dtype")
-            loop = self.loop(kinds, None if dtype is None else as_dtype(dtype))
-            if loop.inputs[1].kind == "i":
-                exponent = values[1]
-                negative = bool((exponent < 0).any()) if type(exponent) is CuArray else exponent < 0
-                if negative:
-                    raise ValueError("Integers to negative integer powers are not allowed.")
-            operands = tuple(values)
+    def __call__(self, *operands: Any, **options: Any) -> Any:
+        exponent = operands[1] if len(operands) > 1 else 0.0
+        if type(exponent) is not float and not (type(exponent) is CuArray and exponent.dtype.kind != "i"):
+            operands = self._without_negative(operands, options)
         return super().__call__(*operands, **options)
 
+    def _without_negative(self, operands: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+        values, kinds = classify(self.__name__, operands[:2])
+        loop = self.loop(kinds, self._checked(operands, options).signature)
+        if loop.inputs[1].kind == "i":
+            exponent = values[1]
+            if bool((exponent < 0).any()) if type(exponent) is CuArray else exponent < 0:
+                raise ValueError("Integers to negative integer powers are not allowed.")
+        return (*values, *operands[2:])
 
-def _docstring(name: str, ufunc: np.ufunc) -> str:
-    lines = [line.strip() for line in (ufunc.__doc__ or "").splitlines() if line.strip()]
-    summary = next((line for line in lines if "(" not in line.split(" ")[0]), name)
-    operands = ", ".join(f"x{k + 1}" for k in range(ufunc.nin)) if ufunc.nin > 1 else "x"
-    return (
-        f"{summary}\n\n``{name}({operands}, /, *, out=None, dtype=None)``: element by element, the operands broadcast "
-        f"against each other; dtypes as ``numpy.{name}`` has them."
-    )
 
-
-elementwise = ElementwiseFunction
+elementwise = Ufunc
 
 # arithmetic
 add = elementwise("add")
@@ -94,6 +61,7 @@ floor_divide = elementwise("floor_divide")
 remainder = mod = elementwise("remainder")
 power = Power("power")
 pow = power
+divmod = elementwise("divmod")
 fmod = elementwise("fmod")
 float_power = elementwise("float_power")
 negative = elementwise("negative")
@@ -169,11 +137,16 @@ isinf = elementwise("isinf")
 isfinite = elementwise("isfinite")
 signbit = elementwise("signbit")
 copysign = elementwise("copysign")
+ldexp = elementwise("ldexp")
+frexp = elementwise("frexp")
+modf = elementwise("modf")
+nextafter = elementwise("nextafter")
+spacing = elementwise("spacing")
 heaviside = elementwise("heaviside")
 conjugate = conj = elementwise("conjugate")
 
-FUNCTIONS: dict[str, ElementwiseFunction] = {name: globals()[name] for name in ELEMENTWISE}
-BY_NUMPY_UFUNC: dict[np.ufunc, ElementwiseFunction] = {f.numpy_ufunc: f for f in FUNCTIONS.values()}
+FUNCTIONS: dict[str, Ufunc] = {name: globals()[name] for name in ELEMENTWISE}
+BY_NUMPY_UFUNC: dict[np.ufunc, Ufunc] = {f.numpy_ufunc: f for f in FUNCTIONS.values()}
 
 
 # ---- operations with rules of their own
@@ -205,69 +178,121 @@ def where(condition: Any, /, *choices: Any) -> Any:
     return _where(condition, *choices)
 
 
-def _resolve_clip(kinds: tuple[OperandType, ...], dtype: np.dtype | None) -> Loop:
-    common = result_type(*kinds)
-    return Loop((common, common, common), common)
+# NumPy's clip is a ufunc, too, which only its function of the same name calls.
+_clip = Ufunc("clip", Elementwise("ca::ops::Clip", np._core.umath.clip, ([1, 5, 9], 2, 6)))  # type: ignore[attr-defined]
+_UNSET: Any = np._NoValue
 
 
-_clip = Operation("clip", "ca::ops::Clip", 3, _resolve_clip)
+def clip(
+    a: Any,
+    a_min: Any = _UNSET,
+    a_max: Any = _UNSET,
+    out: CuArray | None = None,
+    *,
+    min: Any = _UNSET,
+    max: Any = _UNSET,
+    **options: Any,
+) -> CuArray:
+    """Elements of `a` limited to a range: from `a_min` (or `min`) to `a_max` (or `max`), any of which may be None.
 
-
-def clip(x: Any, min: Any = None, max: Any = None, *, out: CuArray | None = None) -> CuArray:
-    """Elements of `x` limited to `min` and `max`, either of which may be None.
+    The limits broadcast with `a`. A Python int beyond the values of an integer dtype is no limit. Of two limits that
+    exclude each other, the upper one counts; NaN in any operand gives NaN. `options`: where, dtype, casting, order ...
+    as for all elementwise functions.
 
     >>> import cuarray as ca
     >>> ca.clip(ca.arange(5), 1, 3)
     array([1, 1, 2, 3, 3])
+    >>> ca.clip(ca.arange(5), max=3)
+    array([0, 1, 2, 3, 3])
     """
-    if min is None and max is None:
-        return positive(x, out=out) if out is not None else +_as_array(x)
-    if min is None:
-        return minimum(x, max, out=out)
-    if max is None:
-        return maximum(x, min, out=out)
-    return _clip(x, min, max, out=out)
+    if a_min is _UNSET and a_max is _UNSET:
+        low, high = (None if limit is _UNSET else limit for limit in (min, max))
+    elif min is not _UNSET or max is not _UNSET:
+        raise ValueError("clip: min and max cannot be given together with a_min and a_max")
+    elif a_min is _UNSET or a_max is _UNSET:
+        # The array API's functions have one limit by position.
+        low, high = (None if limit is _UNSET else limit for limit in (a_min, a_max))
+    else:
+        low, high = a_min, a_max
+    a = as_operand(a)
+    if a.dtype.kind in "iu":
+        info = np.iinfo(a.dtype)
+        low = None if type(low) is int and low <= info.min else low
+        high = None if type(high) is int and high >= info.max else high
+    if low is None and high is None:
+        return positive(a, out=out, **options)
+    if low is None:
+        return minimum(a, high, out=out, **options)
+    if high is None:
+        return maximum(a, low, out=out, **options)
+    return _clip(a, low, high, out=out, **options)
 
 
-def round(x: Any, decimals: int = 0) -> CuArray:
-    """Elements rounded half to even, to `decimals` decimal places; integers of any dtype stay as they are.
+def round(a: Any, decimals: int = 0, out: CuArray | None = None) -> CuArray:
+    """Elements rounded half to even, to `decimals` decimal places, or to tens, hundreds ... where it is negative.
+
+    Integers of any dtype stay integers; bool becomes float16. The real and the imaginary part of a complex number are
+    rounded by themselves. As in NumPy, elements are scaled by a power of ten, rounded, and scaled back.
 
     >>> import cuarray as ca
     >>> ca.round(ca.array([0.5, 1.5, 2.25]), 1)
     array([0.5, 1.5, 2.2])
+    >>> ca.round(ca.array([15, 25, 149]), -1)
+    array([ 20,  20, 150])
     """
-    x = _as_array(x)
-    if x.dtype.kind in "iu" and decimals >= 0:
-        return +x
+    a, decimals = as_operand(a), py_operator.index(decimals)
+    kind = kind_of(a.dtype)
+    if kind in "iu" and decimals >= 0:
+        if out is None:
+            return positive(a)
+        assign(out, a, "round: out")
+        return out
+    if kind == "c" and decimals:
+        result = positive(a) if out is None else out
+        if result.dtype.kind != "c":
+            raise TypeError(f"round: out must be complex, not {result.dtype}, as it has no imaginary part")
+        assign(result.real, round(a.real, decimals), "round: out")
+        assign(result.imag, round(a.imag, decimals), "round: out")
+        return result
     if decimals == 0:
-        return rint(x)
-    if x.dtype.kind == "b":
-        x = x.astype(np.float16)
-    scale = 10.0 ** builtins.abs(py_operator.index(decimals))
-    if decimals > 0:
-        return rint(x * scale) / scale
-    rounded = rint(x / scale) * scale
-    return rounded.astype(x.dtype) if x.dtype.kind in "iu" else rounded
+        return rint(a, out=out)
+    scale = float(np.power(10.0, builtins.abs(decimals)))
+    first, last = (multiply, divide) if decimals > 0 else (divide, multiply)
+    if out is None:
+        from cuarray._functions.creation import empty_like
+
+        out = empty_like(a, np.float64 if kind in "iu" else None)
+        result = last(rint(first(a, scale, out=out), out=out), scale, out=out)
+        return result.astype(a.dtype) if kind in "iu" else result
+    return last(rint(first(a, scale, out=out), out=out), scale, out=out)
+
+
+around = round
 
 
 def real(x: Any) -> CuArray:
-    """The real parts, as a view."""
-    return _as_array(x).real
+    """The real parts, as a view.
+
+    >>> import cuarray as ca
+    >>> ca.real(ca.array([1 + 2j, 3 - 1j]))
+    array([1., 3.])
+    """
+    return as_operand(x).real
 
 
 def imag(x: Any) -> CuArray:
-    """The imaginary parts; of a complex array as a view."""
-    return _as_array(x).imag
+    """The imaginary parts: of a complex array a view, of a real one zeros.
 
-
-def _as_array(x: Any) -> CuArray:
-    from cuarray._functions.creation import asarray
-
-    return asarray(x)
+    >>> import cuarray as ca
+    >>> ca.imag(ca.array([1 + 2j, 3 - 1j]))
+    array([ 2., -1.])
+    """
+    return as_operand(x).imag
 
 
 __all__ = sorted(
     name
     for name, value in globals().items()
-    if isinstance(value, ElementwiseFunction) or name in ("where", "clip", "round", "real", "imag")
+    if (isinstance(value, Ufunc) and not name.startswith("_"))
+    or name in ("where", "clip", "round", "around", "real", "imag")
 )

@@ -78,36 +78,6 @@ def common_type(*arrays: Any) -> type:
     return np.common_type(*(np.empty(0, asarray(x).dtype) for x in arrays))
 
 
-def iscomplexobj(x: Any) -> bool:
-    """Whether an array, or what could be one, has a complex dtype.
-
-    >>> import cuarray as ca
-    >>> ca.iscomplexobj([1, 2j])
-    True
-    """
-    return (x.dtype if hasattr(x, "dtype") else asarray(x).dtype).kind == "c"
-
-
-def isrealobj(x: Any) -> bool:
-    """Whether an array, or what could be one, has no complex dtype.
-
-    >>> import cuarray as ca
-    >>> ca.isrealobj([1, 2j])
-    False
-    """
-    return not iscomplexobj(x)
-
-
-def isscalar(element: Any) -> bool:
-    """Whether it is a number of Python or NumPy; no array is, not even a 0-d one.
-
-    >>> import cuarray as ca
-    >>> ca.isscalar(3.1), ca.isscalar(ca.array(3.1))
-    (True, False)
-    """
-    return np.isscalar(element)
-
-
 def ndim(a: Any) -> int:
     """How many dimensions an array has.
 

@@ -16,7 +16,10 @@ from cuarray._errors import CompileError
 from cuarray._runtime import cling
 
 # The dtype of each word for a number (kernels/host/reflect.hpp).
-NUMBER_WORDS: dict[str, np.dtype] = {**{f"{d.kind}{d.itemsize}": d for d in DTYPES}, "bfloat16": BFLOAT16}
+NUMBER_WORDS: dict[str, np.dtype] = {
+    **{f"{d.kind}{d.itemsize}": d for d in DTYPES if d != BFLOAT16},
+    "bfloat16": BFLOAT16,
+}
 
 _ADDRESS = np.dtype(np.uint64)  # how a member that is a pointer appears in a dtype
 _MODULE = re.compile(r"\bcuarray_module_[0-9a-f]{16}::")

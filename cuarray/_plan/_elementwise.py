@@ -23,26 +23,36 @@ def _order_axes(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple
 
 
 class Operand(NamedTuple):
-    """An input of an elementwise operation: an array's layout, or None for a scalar; and the loop's dtype for it."""
+    """One of the arrays of an elementwise operation: its layout, or None for a scalar; and the loop's dtype for it."""
 
     layout: Layout | None
     loop: np.dtype
 
 
 def elementwise(
-    target: Target, functor: str, out: Layout, loop_out: np.dtype, operands: Sequence[Operand], position: bool = False
+    target: Target,
+    functor: str,
+    out: Layout,
+    loop_out: np.dtype,
+    operands: Sequence[Operand],
+    position: bool = False,
+    second: Operand | None = None,
 ) -> Plan:
-    """The launch of `functor` over `operands` broadcast to `out`; `position` passes the item's number first."""
-    strides = [out.strides]
-    types = []
-    for layout, loop in operands:
+    """The launch of `functor` over `operands` broadcast to `out`, and to `second`, where it has two results.
+
+    `position` passes the item's number first.
+    """
+    arrays = [Operand(out, loop_out), *([second] if second else []), *operands]
+    strides, types = [], []
+    for layout, loop in arrays:
         if layout is None:
             types.append(f"ca::Scalar<{storage_name(loop)}>")
             strides.append((0,) * out.ndim)
         else:
             types.append(f"ca::Array<{storage_name(layout.dtype)}, {storage_name(loop)}>")
             strides.append(broadcast_strides(layout, out.shape))
-    types.insert(0, f"ca::Array<{storage_name(out.dtype)}, {storage_name(loop_out)}>")
+    if second:
+        types[:2] = [f"ca::Both<{types[0]}, {types[1]}>"]
     if position:
         assert out.c_contiguous, "the item's number is its place in C order"
         types.insert(1, "ca::Position")
@@ -50,10 +60,11 @@ def elementwise(
     block = (target.block_threads, 1, 1)
     ordered_shape, ordered = _order_axes(out.shape, strides)
     shape, ordered = collapse(ordered_shape, ordered)  # type: ignore[assignment]
-    arrays = [own for own, layout in zip(ordered, [out, *(o.layout for o in operands)], strict=True) if layout]
-    itemsizes = [layout.dtype.itemsize for layout in [out, *(o.layout for o in operands)] if layout]
     threads = blocks * block[0]
-    if len(shape) <= 1 and all(own in ((), (size,)) for own, size in zip(arrays, itemsizes, strict=True)):
+    contiguous = len(shape) <= 1 and all(
+        own in ((), (layout.dtype.itemsize,)) for own, (layout, _) in zip(ordered, arrays, strict=True) if layout
+    )
+    if contiguous:
         index = "int" if out.size + threads <= INT32_MAX else "long"
         name = f"ca::elementwise_contiguous<{functor}, {index}, {', '.join(types)}>"
         return Plan(Instance("elementwise.cuh", name), (blocks, 1, 1), block, (out.size,))

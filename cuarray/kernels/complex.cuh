@@ -170,7 +170,8 @@ template <class T> __device__ inline T log_abs(complex<T> z) {
 template <class T, class Power> __device__ inline complex<T> turn(T x, T angle, Power power) {
   if (angle == T(0)) return {power(x), angle};
   if (!isfinite(angle) && isinf(x)) {
-    return x < T(0) ? complex<T>{T(0), T(0)} : complex<T>{x, limits<T>::nan()};
+    if (x > T(0)) return {x, limits<T>::nan()};
+    return {T(0), isinf(angle) ? copysign(T(0), angle) : T(0)};
   }
   const T c = cos(angle), s = sin(angle);
   if (x > big_exponent<T>) {
@@ -236,8 +237,8 @@ template <class T> __device__ inline complex<T> log1p(complex<T> z) {
 // ---- hyperbolic and trigonometric functions -----------------------------------------------------------------------
 template <class T> __device__ inline complex<T> cosh(complex<T> z) {
   const T x = z.re, y = z.im;
-  if (y == T(0)) return {cosh(x), copysign(T(1), x) * y};
-  if (x == T(0)) return {cos(y), isfinite(y) ? x * sin(y) : x};
+  if (y == T(0)) return {cosh(x), x == x ? copysign(T(1), x) * y : y};
+  if (x == T(0)) return {cos(y), isfinite(y) ? x * sin(y) : fabs(x)};
   if (!isfinite(y) && isinf(x)) return {fabs(x), limits<T>::nan()};
   const T c = cos(y), s = sin(y);
   if (fabs(x) > detail::big_exponent<T>) {
@@ -251,7 +252,7 @@ template <class T> __device__ inline complex<T> sinh(complex<T> z) {
   const T x = z.re, y = z.im;
   if (y == T(0)) return {sinh(x), y};
   if (x == T(0)) return {isfinite(y) ? x * cos(y) : x, sin(y)};
-  if (!isfinite(y) && isinf(x)) return {x, limits<T>::nan()};
+  if (!isfinite(y) && isinf(x)) return {fabs(x), limits<T>::nan()};
   const T c = cos(y), s = sin(y);
   if (fabs(x) > detail::big_exponent<T>) {
     const T root = exp(fabs(x) * T(0.5)), half = T(0.5) * root;
@@ -266,7 +267,8 @@ template <class T> __device__ inline complex<T> tanh(complex<T> z) {  // Kahan, 
   if (!isfinite(y) && !isinf(x)) return {x == T(0) ? x : limits<T>::nan(), limits<T>::nan()};
   if (fabs(x) > detail::flat_tanh<T>) {
     const T decay = exp(-fabs(x));
-    return {copysign(T(1), x), isfinite(y) ? T(4) * sin(y) * cos(y) * decay * decay : T(0)};
+    if (!isfinite(y)) return {copysign(T(1), x), isinf(y) ? copysign(T(0), y) : T(0)};
+    return {copysign(T(1), x), T(4) * sin(y) * cos(y) * decay * decay};
   }
   const T t = tan(y), beta = T(1) + t * t, s = sinh(x), rho = sqrt(T(1) + s * s), scale = T(1) + beta * s * s;
   return {beta * rho * s / scale, t / scale};
@@ -275,7 +277,7 @@ template <class T> __device__ inline complex<T> tanh(complex<T> z) {  // Kahan, 
 // With iz = -y + ix: sin z = -i sinh iz, cos z = cosh iz, tan z = -i tanh iz.
 template <class T> __device__ inline complex<T> sin(complex<T> z) {
   const complex<T> w = sinh(complex<T>(-z.im, z.re));
-  return {w.im, -w.re};
+  return {w.im, isinf(w.re) && w.im != w.im ? fabs(w.re) : -w.re};  // beside NaN the sign of infinity is left open
 }
 template <class T> __device__ inline complex<T> cos(complex<T> z) { return cosh(complex<T>(-z.im, z.re)); }
 template <class T> __device__ inline complex<T> tan(complex<T> z) {

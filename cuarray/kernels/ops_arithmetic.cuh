@@ -1,0 +1,208 @@
+// Functors of arithmetic, number theory and complex parts; and what all functors share.
+#pragma once
+#include "complex.cuh"
+
+namespace ca {
+namespace ops {
+
+// Integers are computed in an unsigned type no narrower than int: signed overflow is undefined, also after promotion.
+template <bool Wide> struct wrapping { using type = unsigned int; };
+template <> struct wrapping<true> { using type = unsigned long; };
+template <class T> using wrapping_t = typename wrapping<(sizeof(T) > 4)>::type;
+
+template <class T> __device__ inline bool is_nan(T x) { return x != x; }
+template <class T> __device__ inline bool is_true(T x) { return x != T(0); }
+template <class T> __device__ inline T negated(T x) {
+  if constexpr (is_integer<T>) return T(-wrapping_t<T>(x));
+  else return -x;
+}
+template <class T> __device__ inline make_unsigned_t<T> magnitude(T x) {  // of an integer, the lowest one too
+  return make_unsigned_t<T>(x < T(0) ? negated(x) : x);
+}
+
+// What a functor with two results returns, an output for each.
+template <class First, class Second> struct Two {
+  First first;
+  Second second;
+};
+
+// Functors that speak of neighbours, or round on the way, in the very type that an operand has: they take float16 and
+// bfloat16 as they are stored and not as float.
+template <class Op> inline constexpr bool takes_stored = false;
+
+// ---- arithmetic -------------------------------------------------------------------------------------------------
+struct Add {
+  template <class T> __device__ T operator()(T a, T b) const {
+    if constexpr (is_bool<T>) return a || b;
+    else if constexpr (is_integer<T>) return T(wrapping_t<T>(a) + wrapping_t<T>(b));
+    else return a + b;
+  }
+};
+struct Subtract {
+  template <class T> __device__ T operator()(T a, T b) const {
+    if constexpr (is_integer<T>) return T(wrapping_t<T>(a) - wrapping_t<T>(b));
+    else return a - b;
+  }
+};
+struct Multiply {
+  template <class T> __device__ T operator()(T a, T b) const {
+    if constexpr (is_bool<T>) return a && b;
+    else if constexpr (is_integer<T>) return T(wrapping_t<T>(a) * wrapping_t<T>(b));
+    else return a * b;
+  }
+};
+struct Divide {  // true division: floating and complex
+  template <class T> __device__ T operator()(T a, T b) const { return a / b; }
+};
+
+template <class T> struct QuotientRemainder { T quotient, remainder; };
+
+// Rounds towards minus infinity; the remainder has the divisor's sign. For floating numbers as NumPy's npy_divmod: the
+// quotient comes from the exact remainder, and the two agree.
+template <class T> __device__ inline QuotientRemainder<T> divmod(T a, T b) {
+  if constexpr (is_unsigned_integer<T>) {
+    if (b == T(0)) return {T(0), T(0)};
+    return {T(a / b), T(a % b)};
+  } else if constexpr (is_integer<T>) {
+    if (b == T(0)) return {T(0), T(0)};
+    if (b == T(-1)) return {negated(a), T(0)};  // lowest / -1 traps
+    const T quotient = T(a / b), remainder = T(a % b);
+    if (remainder != T(0) && (remainder < T(0)) != (b < T(0))) return {T(quotient - 1), T(remainder + b)};
+    return {quotient, remainder};
+  } else {
+    T remainder = fmod(a, b);
+    if (b == T(0)) return {a / b, remainder};
+    T quotient = (a - remainder) / b;
+    if (remainder != T(0)) {
+      if ((b < T(0)) != (remainder < T(0))) {
+        remainder += b;
+        quotient -= T(1);
+      }
+    } else {
+      remainder = copysign(T(0), b);
+    }
+    if (quotient == T(0)) return {copysign(T(0), a / b), remainder};
+    const T whole = floor(quotient);
+    return {quotient - whole > T(0.5) ? whole + T(1) : whole, remainder};
+  }
+}
+struct FloorDivide {
+  template <class T> __device__ T operator()(T a, T b) const { return divmod(a, b).quotient; }
+};
+struct Remainder {
+  template <class T> __device__ T operator()(T a, T b) const { return divmod(a, b).remainder; }
+};
+struct Divmod {
+  template <class T> __device__ Two<T, T> operator()(T a, T b) const {
+    const QuotientRemainder<T> both = divmod(a, b);
+    return {both.quotient, both.remainder};
+  }
+};
+struct Fmod {  // the remainder has the dividend's sign
+  template <class T> __device__ T operator()(T a, T b) const {
+    if constexpr (is_integer<T>) return b == T(0) || (b == T(-1) && is_signed_integer<T>) ? T(0) : T(a % b);
+    else return fmod(a, b);
+  }
+};
+
+struct Power {
+  template <class T> __device__ T operator()(T base, T exponent) const {
+    if constexpr (is_integer<T>) {
+      if (exponent < T(0)) {  // 1 / base^|exponent|, towards zero
+        if (base == T(1)) return T(1);
+        return base == T(-1) ? T(exponent & 1 ? -1 : 1) : T(0);
+      }
+      wrapping_t<T> result = 1, factor = wrapping_t<T>(base);
+      for (auto n = make_unsigned_t<T>(exponent); n != 0; n >>= 1) {
+        if (n & 1) result *= factor;
+        factor *= factor;
+      }
+      return T(result);
+    } else {
+      return pow(base, exponent);
+    }
+  }
+};
+struct FloatPower {
+  template <class T> __device__ T operator()(T base, T exponent) const { return pow(base, exponent); }
+};
+
+struct Positive {
+  template <class T> __device__ T operator()(T x) const { return x; }
+};
+struct Negative {
+  template <class T> __device__ T operator()(T x) const { return negated(x); }
+};
+struct Absolute {
+  template <class T> __device__ real_t<T> operator()(T x) const {
+    if constexpr (is_complex<T>) return abs(x);
+    else if constexpr (is_floating<T>) return fabs(x);
+    else if constexpr (is_signed_integer<T>) return x < T(0) ? negated(x) : x;
+    else return x;
+  }
+};
+struct Fabs {
+  template <class T> __device__ T operator()(T x) const { return fabs(x); }
+};
+struct Sign {
+  template <class T> __device__ T operator()(T x) const {
+    if constexpr (is_complex<T>) return sign(x);
+    else if constexpr (is_floating<T>) return x > T(0) ? T(1) : x < T(0) ? T(-1) : is_nan(x) ? x : T(0);
+    else return T((x > T(0)) - (x < T(0)));
+  }
+};
+struct Square {
+  template <class T> __device__ T operator()(T x) const { return Multiply()(x, x); }
+};
+struct Reciprocal {
+  template <class T> __device__ T operator()(T x) const {
+    if constexpr (is_complex<T>) return reciprocal(x);
+    else if constexpr (is_integer<T>) return x == T(1) || (negated(x) == T(1) && is_signed_integer<T>) ? x : T(0);
+    else return T(1) / x;
+  }
+};
+
+// ---- number theory ------------------------------------------------------------------------------------------------
+template <class U> __device__ inline U greatest_common_divisor(U a, U b) {
+  while (a != 0) {
+    const U rest = U(b % a);
+    b = a;
+    a = rest;
+  }
+  return b;
+}
+struct Gcd {
+  template <class T> __device__ T operator()(T a, T b) const {
+    return T(greatest_common_divisor(magnitude(a), magnitude(b)));
+  }
+};
+struct Lcm {
+  template <class T> __device__ T operator()(T a, T b) const {
+    using U = wrapping_t<T>;
+    const U x = magnitude(a), y = magnitude(b), divisor = greatest_common_divisor(x, y);
+    return divisor == 0 ? T(0) : T(x / divisor * y);
+  }
+};
+
+// ---- complex parts: a real number is its own real part ------------------------------------------------------------
+struct Conjugate {
+  template <class T> __device__ T operator()(T x) const {
+    if constexpr (is_complex<T>) return conj(x);
+    else return x;
+  }
+};
+struct Real {
+  template <class T> __device__ real_t<T> operator()(T x) const {
+    if constexpr (is_complex<T>) return x.re;
+    else return x;
+  }
+};
+struct Imag {
+  template <class T> __device__ real_t<T> operator()(T x) const {
+    if constexpr (is_complex<T>) return x.im;
+    else return T(0);
+  }
+};
+
+}  // namespace ops
+}  // namespace ca
