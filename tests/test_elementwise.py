@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import broadcastable, dtypes, pair, pairs, shapes, values
 
 import cuarray as ca
-from cuarray._dtypes import DTYPES
+from cuarray._dtypes import BFLOAT16, DTYPES
 from cuarray._table import ELEMENTWISE
 
 UNARY = [name for name, row in ELEMENTWISE.items() if row.ufunc.nin == 1]
@@ -108,6 +108,8 @@ def test_binary(name: str, data: st.DataObject) -> None:
     first, second = data.draw(broadcastable(2))
     x = data.draw(pairs(dtype, first, elements(name, dtype, 0)))
     own = data.draw(dtypes("i")) if name == "ldexp" else dtype
+    if name == "ldexp" and dtype == BFLOAT16:
+        own = np.dtype(np.int32)  # the only loop of ml_dtypes, which takes float32 for the others
     y = data.draw(pairs(own, second, elements(name, own, 1)))
     check_function(name, [x.cuarray, y.cuarray], [x.numpy, y.numpy])
 

@@ -406,7 +406,8 @@ def test_extremes(name: str, data: st.DataObject) -> None:
 
 # ---- reductions by any binary function
 
-BINARY = [name for name, row in ELEMENTWISE.items() if row.ufunc.nin == 2 and row.ufunc.nout == 1]
+# Not ldexp: of a float and an int, it has nothing to reduce; NumPy lets integers pass.
+BINARY = [name for name, row in ELEMENTWISE.items() if row.ufunc.nin == 2 and row.ufunc.nout == 1 and name != "ldexp"]
 
 
 @pytest.mark.parametrize("name", ["add", "subtract", "maximum", "fmin", "logical_or", "bitwise_and", "hypot"])

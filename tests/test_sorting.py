@@ -75,7 +75,9 @@ def test_lengths(dtype: np.dtype) -> None:
     for n in LENGTHS:
         for rows in (1, 3):
             host = drawn(dtype, (rows, n), n)
-            order = np.argsort(host, axis=-1, kind="stable")
+            # NumPy's sorts of bfloat16 leave NaN wherever it is.
+            known = host.astype(np.float32) if dtype == BFLOAT16 else host
+            order = np.argsort(known, axis=-1, kind="stable")
             x = ca.array(host)
             assert_same(ca.argsort(x), order)
             assert_stable(ca.sort(x), np.take_along_axis(host, order, -1))
