@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,15 @@ def test_take_along_axis(data: st.DataObject) -> None:
     check(lambda: write(ca, copies.cuarray, ca.array(index)), lambda: write(np, copies.numpy, index))
 
 
+def test_take_of_nothing() -> None:
+    """Indices are out of range where the result has elements, and nowhere else."""
+    for shape, axis in (((1, 0, 0), 1), ((0, 3), 0), ((0,), 0), ((2, 0), 1), ((2, 0), 0)):
+        for index, mode in itertools.product(([5], []), ("raise", "wrap", "clip")):
+            host = np.zeros(shape)
+            own = np.array(index, np.int64)
+            check(lambda: ca.take(ca.array(host), own, axis, mode=mode), lambda: np.take(host, own, axis, mode=mode))  # noqa: B023
+
+
 def test_along_no_axis() -> None:
     host = np.array([[3, 1], [2, 0]])
     assert_same(
@@ -223,6 +233,7 @@ def test_put_place_putmask_copyto(data: st.DataObject) -> None:
     except IndexError:
         with pytest.raises(IndexError):
             ca.put(x.cuarray, given_index, values, mode)
+        x.cuarray[...] = x.numpy  # those in range may have been set
     else:
         np.put(x.numpy, index, values, mode)
         ca.put(x.cuarray, given_index, values, mode)

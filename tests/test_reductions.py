@@ -422,10 +422,11 @@ def test_ufunc_reduce(name: str, data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         options["initial"] = 1
     mask = data.draw(st.none() | masks(x.numpy.shape))
+    in_float16 = name == "hypot" and dtype != np.float64
     check(
         lambda: ufunc_reduce(function, x.cuarray, axis, **options, **({} if mask is None else {"where": mask.cuarray})),
         lambda: ufunc.reduce(x.numpy, axis, **options, **({} if mask is None else {"where": mask.numpy})),
-        rtol=1e-12,
+        rtol=4e-3 if in_float16 else 1e-12,  # rounded after every step, in an order that is not NumPy's
     )
 
 

@@ -165,7 +165,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: CuArray | None = No
     else:
         axis = _normal_axis(axis, x.ndim)
     own = _integers(indices)
-    if own.size and not x.shape[axis]:
+    if own.size and not x.shape[axis] and all(x.shape[:axis] + x.shape[axis + 1 :]):
         raise IndexError("cannot do a non-empty take from an empty axes.")
     return _deliver("take", gather(_along(x, axis, own, mode), mode), out)
 
