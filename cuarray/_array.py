@@ -41,6 +41,28 @@ class Flags:
     def contiguous(self) -> bool:
         return self._array._layout.c_contiguous
 
+    fortran = f_contiguous
+
+    @property
+    def fnc(self) -> bool:
+        return self.f_contiguous and not self.c_contiguous
+
+    @property
+    def forc(self) -> bool:
+        return self.f_contiguous or self.c_contiguous
+
+    @property
+    def behaved(self) -> bool:
+        return self.aligned and self.writeable
+
+    @property
+    def carray(self) -> bool:
+        return self.behaved and self.c_contiguous
+
+    @property
+    def farray(self) -> bool:
+        return self.behaved and self.fnc
+
     @property
     def owndata(self) -> bool:
         return self._array._base is None
@@ -59,11 +81,23 @@ class Flags:
                 raise ValueError("flags: cannot set WRITEABLE to True: elements share memory, or it is read-only")
         self._array._writeable = bool(value)
 
+    @property
+    def aligned(self) -> bool:
+        return _is_aligned(self._array)
+
+    @property
+    def writebackifcopy(self) -> bool:
+        return False
+
     def __getitem__(self, key: str) -> bool:
-        return getattr(self, key.lower())
+        if key not in _FLAG_KEYS:
+            raise KeyError(f"flags: {key!r} is no flag; there are {', '.join(_FLAG_KEYS)}")
+        return getattr(self, _FLAG_KEYS[key])
 
     def __setitem__(self, key: str, value: bool) -> None:
-        setattr(self, key.lower(), value)
+        if _FLAG_KEYS.get(key) != "writeable":
+            raise KeyError(f"flags: {key!r} cannot be set; 'WRITEABLE' can")
+        self.writeable = value
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Flags) and all(getattr(self, name) == getattr(other, name) for name in _FLAGS)
@@ -74,7 +108,11 @@ class Flags:
         return "\n".join(f"  {name.upper()} : {getattr(self, name)}" for name in _FLAGS)
 
 
-_FLAGS = ("c_contiguous", "f_contiguous", "owndata", "writeable")
+_FLAGS = ("c_contiguous", "f_contiguous", "owndata", "writeable", "aligned", "writebackifcopy")
+_COMBINED_FLAGS = ("contiguous", "fortran", "fnc", "forc", "behaved", "carray", "farray")
+_FLAG_KEYS = {name.upper(): name for name in _FLAGS + _COMBINED_FLAGS}
+_FLAG_KEYS |= {"C": "c_contiguous", "F": "f_contiguous", "O": "owndata", "W": "writeable", "A": "aligned"}
+_FLAG_KEYS |= {"X": "writebackifcopy", "B": "behaved", "CA": "carray", "FA": "farray"}
 
 
 class Device:
@@ -199,8 +237,12 @@ class CuArray:
     def flags(self) -> Flags:
         return Flags(self)
 
-    def setflags(self, write: bool | None = None) -> None:
-        """Make the array read-only, or writeable where its memory is; see `flags`."""
+    def setflags(self, write: bool | None = None, align: bool | None = None, uic: bool | None = None) -> None:
+        """Make the array read-only, or writeable where its memory is; see `flags`. The other two have no effect."""
+        if align and not self.flags.aligned:
+            raise ValueError("setflags: align cannot be True: the elements are not at multiples of their alignment")
+        if uic:
+            raise ValueError("setflags: uic cannot be True")
         if write is not None:
             self.flags.writeable = write
 
@@ -394,6 +436,12 @@ class CuArray:
         if self.ndim or self.dtype.kind not in "iu":
             raise TypeError("only integer scalar arrays can be converted to a scalar index")
         return self.item()
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        # NumPy's scalars can be rounded so, and here results without dimensions take their place.
+        if self.ndim:
+            raise TypeError("round: the array has dimensions; use cuarray.round")
+        return round(self.item()) if ndigits is None else F.round(self, ndigits)
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -792,10 +840,15 @@ def view_of(array: CuArray, operation: Callable[[np.ndarray], np.ndarray]) -> Cu
     return new(array._memory, array._pointer + offset, result, base, array._writeable)
 
 
+def _is_aligned(array: CuArray) -> bool:
+    step = alignment(array.dtype)
+    return not array.size or not any(value % step for value in (array._pointer, *array.strides))
+
+
 def _aligned(array: CuArray, what: str) -> CuArray:
     # Kernels read whole elements, which the GPU can do at multiples of their alignment only.
-    step = alignment(array.dtype)
-    if array.size and any(value % step for value in (array._pointer, *array.strides)):
+    if not _is_aligned(array):
+        step = alignment(array.dtype)
         raise ValueError(
             f"{what}: elements of {array.dtype} must be at multiples of {step} bytes; the first is at {array._pointer} "
             f"(strides {array.strides}). A structured dtype with align=True has its fields where they must be"

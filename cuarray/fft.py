@@ -408,7 +408,7 @@ def _check_n(n: Any) -> int:
         raise ValueError(f"n should be an integer, not {n!r}") from None
 
 
-def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> CuArray:
+def fftfreq(n: int, d: float = 1.0, device: Any = None, *, dtype: Any = None) -> CuArray:
     """The frequencies, in cycles per unit, of the elements of a transform of `n` samples `d` units apart.
 
     >>> import cuarray as ca
@@ -424,7 +424,7 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) ->
     return astype(multiply(numbers, 1.0 / (n * d)), wanted, copy=False)
 
 
-def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -> CuArray:
+def rfftfreq(n: int, d: float = 1.0, device: Any = None, *, dtype: Any = None) -> CuArray:
     """The frequencies, in cycles per unit, of the elements of `rfft` of `n` samples `d` units apart.
 
     >>> import cuarray as ca

@@ -536,7 +536,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[CuArray, CuArray,
     >>> import cuarray as ca
     >>> x, residuals, rank, s = ca.linalg.lstsq(ca.array([[1.0], [1.0]]), ca.array([1.0, 3.0]))
     >>> ca.round(x, 12), ca.round(residuals, 12), rank
-    (array([2.]), array([2.]), array(1))
+    (array([2.]), array([2.]), array(1, dtype=int32))
     """
     x, y = as_operand(a), as_operand(b)
     dtype = _dtype_of("lstsq", x, y)
@@ -570,7 +570,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[CuArray, CuArray,
     if column:
         solution = solution[:, 0]
         solution._base = None
-    return solution, residuals, rank, s
+    return solution, residuals, astype(rank, np.int32), s  # int32 is LAPACK's, and NumPy's
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> CuArray:

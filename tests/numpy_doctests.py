@@ -117,8 +117,8 @@ class _Facade(types.ModuleType):
         self.__dict__["_ours"], self.__dict__["_theirs"] = ours, theirs
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("linalg", "fft") and hasattr(self._ours, name):
-            return _Facade(f"numpy.{name}", getattr(self._ours, name), getattr(np, name))
+        if isinstance(getattr(self._theirs, name, None), types.ModuleType) and hasattr(self._ours, name):
+            return _Facade(f"numpy.{name}", getattr(self._ours, name), getattr(self._theirs, name))
         if name in _REPLACED:
             return _REPLACED[name]
         if hasattr(self._ours, name):

@@ -398,6 +398,10 @@ def test_from_iterators_and_bytes() -> None:
     check(lambda: ca.fromiter(range(5), "f4"), lambda: np.fromiter(range(5), "f4"))
     check(lambda: ca.fromiter(range(5), int, 3), lambda: np.fromiter(range(5), int, 3))
     check(lambda: ca.fromiter(range(5), int, 7), lambda: np.fromiter(range(5), int, 7))
+    pair = np.dtype((np.int16, 2))
+    check(lambda: ca.fromiter([(1, 2), (3, 4)], pair), lambda: np.fromiter([(1, 2), (3, 4)], pair))
+    with pytest.raises(TypeError, match="object"):
+        ca.fromiter([(1, 2)], np.dtype((object, 2)))
     raw = np.arange(6, dtype=">i4").tobytes()
     for options in ({"dtype": ">i4"}, {"dtype": "u1", "offset": 3}, {"dtype": "i2", "count": 4}, {"dtype": "f8"}):
         check(

@@ -298,7 +298,7 @@ def test_lstsq(dtype: str, shape: tuple, right: tuple) -> None:
         expected = np.linalg.lstsq(a, b)
         near(x, expected[0], dtype, 1000)
         near(residuals, expected[1], dtype, 1000)
-        assert int(rank) == expected[2]
+        assert_same(rank, expected[2])
         near(s, expected[3], dtype)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +51,8 @@ def test_remarks_are_about_names_of_numpy(tool: ModuleType) -> None:
     if np.__version__.startswith("2.4"):
         assert set(data["remarks"]) <= names
         assert set(absent) <= names, sorted(set(absent) - names)
+    present = {row.name for section in tool.sections() for row in section.rows if row.present}
+    assert not present & set(absent), "a reason why it is not there is given for what is there"
 
 
 def test_parameters(tool: ModuleType) -> None:
@@ -59,3 +63,49 @@ def test_parameters(tool: ModuleType) -> None:
     assert tool.missing_parameters(theirs, ours) == ["where"]
     assert tool.missing_parameters(theirs, open_ended) == []
     assert tool.missing_parameters(len, ours) == []
+
+
+# Differences of signatures that are meant: NumPy's arange and tensordot of linalg leave it open what a first argument
+# is called; show_config shows cuarray's own configuration.
+OTHER_PARAMETERS = {"arange", "linalg.tensordot", "show_config"}
+
+
+def _functions_of_both() -> dict[str, tuple[Any, Any]]:
+    both = {
+        "": (np, ca),
+        "ndarray.": (np.ndarray, ca.CuArray),
+        "random.Generator.": (np.random.Generator, ca.random.Generator),
+    }
+    both |= {f"{name}.": (getattr(np, name), getattr(ca, name)) for name in ("linalg", "fft", "random")}
+    found = {}
+    for prefix, (theirs, ours) in both.items():
+        for name in dir(theirs):
+            pair = getattr(theirs, name), getattr(ours, name, None)
+            if not name.startswith("_") and all(map(callable, pair)) and not isinstance(pair[0], type):
+                found[prefix + name] = pair
+    return found
+
+
+FUNCTIONS = _functions_of_both()
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # compiled, without a signature
+        return []
+
+
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - OTHER_PARAMETERS))
+def test_parameters_are_called_and_stand_as_in_numpy(name: str) -> None:
+    """Whatever may be given by position has NumPy's place, whatever by name NumPy's name, as far as cuarray has it."""
+    theirs, ours = map(_parameters, FUNCTIONS[name])
+    kinds = {parameter.kind for parameter in ours}
+    if not theirs or inspect.Parameter.VAR_POSITIONAL in kinds:
+        return
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    wanted, present = ([p for p in side if p.kind in by_place] for side in (theirs, ours))
+    assert len(wanted) <= len(present)
+    for one, other in zip(present, wanted, strict=False):
+        if other.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            assert (one.name, one.kind) == (other.name, other.kind)

@@ -260,6 +260,15 @@ def test_operators_with_what_is_no_operand(other: Any) -> None:
             call()
 
 
+def test_round_of_results_without_dimensions() -> None:
+    assert round(x()[0, 1]) == -2 and type(round(x()[0, 1])) is int
+    assert_same(round(ca.array(1.256), 2), round(np.float64(1.256), 2))
+    with pytest.raises(TypeError, match="dimensions"):
+        round(x())
+    with pytest.raises(TypeError):
+        round(ca.array(1j))
+
+
 # ---- flags, and the parts of complex numbers
 
 
@@ -277,7 +286,25 @@ def test_flags_can_be_set() -> None:
     assert not array.flags.writeable
     with pytest.raises(ValueError, match="WRITEABLE"):
         ca.broadcast_to(x(), (2, 2, 3)).flags.writeable = True
-    assert repr(x().flags) == "  C_CONTIGUOUS : True\n  F_CONTIGUOUS : False\n  OWNDATA : True\n  WRITEABLE : True"
+
+
+@pytest.mark.parametrize("index", [..., np.s_[:, 1:], np.s_[0], np.s_[0, 0:1]], ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_flags_are_numpys(index: Any, transposed: bool) -> None:
+    ours, theirs = ((a.T if transposed else a)[index].flags for a in (x(), A.copy()))
+    assert repr(ours) == repr(theirs).rstrip("\n")
+    # NumPy's farray is true of arrays that are not contiguous, and as an attribute of those that are so in both orders.
+    names = [name for name in dir(theirs) if not name.startswith("_") and name not in ("num", "farray")]
+    assert {name: getattr(ours, name) for name in names} == {name: getattr(theirs, name) for name in names}
+    for key in (*(name.upper() for name in names), "C", "F", "O", "W", "A", "X", "B", "CA"):
+        assert ours[key] == theirs[key], key
+    for wrong in ("nothing", "contiguous", 3):
+        with pytest.raises(KeyError, match="no flag"):
+            ours[wrong]
+    with pytest.raises(KeyError, match="cannot be set"):
+        ours["C"] = True
+    with pytest.raises(ValueError, match="uic"):
+        x().setflags(uic=True)
 
 
 def test_parts_can_be_set() -> None:

@@ -28,6 +28,21 @@ DATA = Path(__file__).with_name("numpy_differences.toml")
 
 # Parameters that say nothing where there are no subclasses, or that every function lacks for the same reason.
 _ABSENT = object()
+# What is no function, dtype or constant.
+_OBJECTS = (
+    "__array_api_version__",
+    "__array_namespace_info__",
+    "c_",
+    "index_exp",
+    "mgrid",
+    "ogrid",
+    "r_",
+    "s_",
+    "True_",
+    "False_",
+    "ndarray",
+)
+_MODULES = tuple(name for name in sorted(np.__all__) if isinstance(getattr(np, name), types.ModuleType))
 _GENERAL_PARAMETERS = frozenset({"subok", "like", "self", "args", "kwargs"})
 
 
@@ -74,6 +89,9 @@ def sections() -> list[Section]:
     def is_function(value: Any) -> bool:
         return callable(value) and not isinstance(value, np.ufunc) and not _is_type(value)
 
+    def is_assertion(value: Any) -> bool:
+        return getattr(value, "__name__", "").startswith("assert")
+
     def is_dtype(value: Any) -> bool:
         return isinstance(value, type) and issubclass(value, np.generic)
 
@@ -113,7 +131,12 @@ def sections() -> list[Section]:
                 for name in public_names(np.random.Generator)
             ),
         ),
+        Section("Assertions", module("testing.", np.testing, ca.testing, is_assertion)),
         Section("Dtypes and constants", module("", np, ca, is_dtype) + module("", np, ca, is_constant)),
+        Section(
+            "Objects and modules",
+            tuple(row(name, getattr(np, name), getattr(ca, name, _ABSENT)) for name in (*_OBJECTS, *_MODULES)),
+        ),
     ]
 
 
@@ -176,6 +199,9 @@ def lines() -> Iterator[str]:
     yield "\n| | in NumPy | in cuarray |\n|---|---|---|"
     for section in tables:
         yield f"| {section.title} | {len(section.rows)} | {sum(row.present for row in section.rows)} |"
+    yield "\n### What is not there\n"
+    for reason, names in _absent(tables).items():
+        yield _filled(f"- {reason}: " + ", ".join(f"`{name}`" for name in names) + ".", "  ")
     for section in tables:
         yield f"\n### {section.title}\n\n| NumPy | cuarray | remarks |\n|---|---|---|"
         yield from map(str, section.rows)
@@ -183,8 +209,17 @@ def lines() -> Iterator[str]:
     yield _filled(", ".join(f"`{name}`" for name in only_here()) + ".")
 
 
-def _filled(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False)
+def _absent(tables: list[Section]) -> dict[str, list[str]]:
+    """The names that are not there by the reasons, those without a reason last."""
+    found: dict[str, list[str]] = {}
+    for row in (row for section in tables for row in section.rows if not row.present):
+        found.setdefault(row.remark or "not there yet", []).append(row.name)
+    return dict(sorted(found.items(), key=lambda item: (item[0] == "not there yet", item[0].lower())))
+
+
+def _filled(text: str, indent: str = "") -> str:
+    text = " ".join(text.split())
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def document() -> str:

@@ -510,13 +510,17 @@ def full_like(
 
 
 def fromiter(iter: Any, dtype: Any, count: int = -1) -> CuArray:
-    """A 1-d array of the values of an iterable; `count` of them, or all (-1).
+    """An array of the values of an iterable; `count` of them, or all (-1).
+
+    It has one axis; with a dtype of subarrays, ``np.dtype((int, 2))``, the values are sequences, whose axes follow.
 
     >>> import cuarray as ca
     >>> ca.fromiter((i * i for i in range(4)), int)
     array([0, 1, 4, 9])
     """
-    return array(np.fromiter(iter, as_storage_dtype(dtype), count))
+    subarray = dtype.subdtype if isinstance(dtype, np.dtype) else None
+    wanted = as_storage_dtype(dtype) if subarray is None else np.dtype((as_storage_dtype(subarray[0]), subarray[1]))
+    return array(np.fromiter(iter, wanted, count))
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> CuArray:

@@ -270,24 +270,24 @@ def round(a: Any, decimals: int = 0, out: CuArray | None = None) -> CuArray:
 around = round
 
 
-def real(x: Any) -> CuArray:
+def real(val: Any) -> CuArray:
     """The real parts, as a view.
 
     >>> import cuarray as ca
     >>> ca.real(ca.array([1 + 2j, 3 - 1j]))
     array([1., 3.])
     """
-    return as_operand(x).real
+    return as_operand(val).real
 
 
-def imag(x: Any) -> CuArray:
+def imag(val: Any) -> CuArray:
     """The imaginary parts: of a complex array a view, of a real one zeros.
 
     >>> import cuarray as ca
     >>> ca.imag(ca.array([1 + 2j, 3 - 1j]))
     array([ 2., -1.])
     """
-    return as_operand(x).imag
+    return as_operand(val).imag
 
 
 __all__ = sorted(

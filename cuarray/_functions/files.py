@@ -77,12 +77,20 @@ def savez_compressed(file: Any, *args: Any, **kwds: Any) -> None:
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def load(file: Any, mmap_mode: None = None, allow_pickle: bool = False, *, max_header_size: int = 10_000) -> Any:
+def load(
+    file: Any,
+    mmap_mode: None = None,
+    allow_pickle: bool = False,
+    fix_imports: bool = True,
+    encoding: str = "ASCII",
+    *,
+    max_header_size: int = 10_000,
+) -> Any:
     """The array in a file that `save` or `numpy.save` wrote, or a mapping of those in an archive (`NpzFile`).
 
     `file`: a name, a path or an open binary file that can seek. The values are read straight into the array's memory.
     ValueError if `allow_pickle` or `mmap_mode` is asked for (an array's memory is not a file's), and for files of
-    Python objects.
+    Python objects. `fix_imports` and `encoding` are about pickles in NumPy, and have no meaning here.
     """
     _refuse_pickle("load", allow_pickle)
     if mmap_mode is not None:

@@ -297,20 +297,20 @@ def _tally(numbers: CuArray, weights: CuArray | None, bins: int) -> CuArray:
     return _sorted.cast(_sum_weights(numbers, _sorted.cast(weights, np.float64), bins), weights.dtype)
 
 
-def histogram_bin_edges(x: Any, /, bins: Any = 10, range: Any = None, weights: Any = None) -> CuArray:
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> CuArray:
     """The edges that `histogram` uses: `bins` + 1 of them. Waits for the device.
 
     >>> import cuarray as ca
     >>> ca.histogram_bin_edges(ca.array([0, 1, 4]), bins=2)
     array([0., 2., 4.])
     """
-    source = asarray(x)
+    source = asarray(a)
     _weights("histogram_bin_edges", weights, source.shape)
     return _edges("histogram_bin_edges", _data("histogram_bin_edges", source), bins, range, weights)
 
 
 def histogram(
-    x: Any, /, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+    a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> tuple[CuArray, CuArray]:
     """How many elements lie in each bin (or the sums of their `weights`), and the edges. Waits for the device.
 
@@ -322,7 +322,7 @@ def histogram(
     >>> ca.histogram(ca.array([1, 2, 1]), bins=[0, 1, 2, 3])
     (array([0, 2, 1]), array([0, 1, 2, 3]))
     """
-    source = asarray(x)
+    source = asarray(a)
     own = _weights("histogram", weights, source.shape)
     elements = _data("histogram", source)
     edges = _edges("histogram", elements, bins, range, weights)
@@ -343,7 +343,7 @@ def _is_sequence(bins: Any) -> bool:
 
 
 def histogramdd(
-    sample: Any, /, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+    sample: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> tuple[CuArray, list[CuArray]]:
     """The histogram of points: `sample` is an array (points, dimensions) or a list with an array a dimension.
 
@@ -418,7 +418,7 @@ def histogramdd(
 
 
 def histogram2d(
-    x: Any, y: Any, /, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
+    x: Any, y: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> tuple[CuArray, CuArray, CuArray]:
     """The histogram of points given by two arrays, and the edges of either; see `histogramdd`. Waits for the device.
 

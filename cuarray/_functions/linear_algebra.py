@@ -30,7 +30,7 @@ def _prepare(a: Layout, b: Layout) -> tuple[Layout, Prepared | None]:
     return out, Prepared(_plan.matmul(_runtime.get().target, a, b, batch, a.dtype))
 
 
-def matmul(x1: Any, x2: Any, /, *, out: CuArray | None = None) -> CuArray:
+def matmul(x1: Any, x2: Any, /, out: CuArray | None = None) -> CuArray:
     """Matrix product of the last two axes; leading axes are stacks of matrices and broadcast.
 
     A 1-d `x1` is a row, a 1-d `x2` a column, and that axis is missing from the result. Both are promoted to one dtype,
@@ -126,7 +126,7 @@ def _last(x: CuArray, axis: int) -> CuArray:
     return view_of(x, lambda ghost: np.moveaxis(ghost, axis, -1))
 
 
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, out: CuArray | None = None) -> CuArray:
+def vecdot(x1: Any, x2: Any, /, out: CuArray | None = None, *, axis: int = -1) -> CuArray:
     """Sums of conj(x1) * x2 over `axis`, which both have with the same extent; the other axes broadcast.
 
     >>> import cuarray as ca
@@ -157,7 +157,7 @@ def _result(result: CuArray, out: CuArray | None, name: str) -> CuArray:
     return out
 
 
-def matvec(x1: Any, x2: Any, /, *, out: CuArray | None = None) -> CuArray:
+def matvec(x1: Any, x2: Any, /, out: CuArray | None = None) -> CuArray:
     """Products of matrices, in the last two axes of `x1`, and vectors, in the last axis of `x2`; stacks broadcast.
 
     >>> import cuarray as ca
@@ -171,7 +171,7 @@ def matvec(x1: Any, x2: Any, /, *, out: CuArray | None = None) -> CuArray:
     return _result(_own(matmul(a, b[..., None])[..., 0]), out, "matvec")
 
 
-def vecmat(x1: Any, x2: Any, /, *, out: CuArray | None = None) -> CuArray:
+def vecmat(x1: Any, x2: Any, /, out: CuArray | None = None) -> CuArray:
     """Products of conjugated vectors, in the last axis of `x1`, and matrices, in the last two of `x2`.
 
     Stacks broadcast.

@@ -86,7 +86,7 @@ def _memory_order(x: CuArray) -> list[int]:
     return fastest_first[::-1]
 
 
-def transpose(a: Any, /, axes: Any = None) -> CuArray:
+def transpose(a: Any, axes: Any = None) -> CuArray:
     """The array with its axes permuted (reversed if none are given), as a view.
 
     >>> import cuarray as ca
@@ -96,7 +96,7 @@ def transpose(a: Any, /, axes: Any = None) -> CuArray:
     return view_of(asarray(a), lambda ghost: np.transpose(ghost, axes))
 
 
-def permute_dims(a: Any, /, axes: Any = None) -> CuArray:
+def permute_dims(a: Any, axes: Any = None) -> CuArray:
     """The array with its axes in the order `axes`, as a view.
 
     >>> import cuarray as ca
@@ -146,7 +146,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> CuArray:
     return view_of(asarray(a), lambda ghost: np.rollaxis(ghost, axis, start))
 
 
-def squeeze(a: Any, /, axis: Any = None) -> CuArray:
+def squeeze(a: Any, axis: Any = None) -> CuArray:
     """The array without its axes of extent 1, or without those in `axis`, as a view.
 
     >>> import cuarray as ca
@@ -156,7 +156,7 @@ def squeeze(a: Any, /, axis: Any = None) -> CuArray:
     return view_of(asarray(a), lambda ghost: np.squeeze(ghost, axis))
 
 
-def expand_dims(a: Any, /, axis: Any = 0) -> CuArray:
+def expand_dims(a: Any, axis: Any = 0) -> CuArray:
     """The array with axes of extent 1 put in at `axis`, as a view.
 
     >>> import cuarray as ca
@@ -201,7 +201,7 @@ def atleast_3d(*arys: Any) -> Any:
     return _at_least(arys, lambda x: x if x.ndim > 2 else view_of(x, np.atleast_3d))
 
 
-def broadcast_to(array: Any, /, shape: Any, subok: bool = False) -> CuArray:
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> CuArray:
     """The array repeated along new axes and axes of extent 1, as a read-only view.
 
     >>> import cuarray as ca
@@ -238,7 +238,7 @@ def broadcast_shapes(*args: Any) -> tuple[int, ...]:
     return _broadcast_shapes(*(as_shape(shape) for shape in args))
 
 
-def flip(m: Any, /, axis: Any = None) -> CuArray:
+def flip(m: Any, axis: Any = None) -> CuArray:
     """The array with the order of elements reversed along `axis`, or along all axes, as a view.
 
     >>> import cuarray as ca

@@ -64,7 +64,7 @@ def _finish(name: str, result: CuArray, shape: tuple[int, ...], out: CuArray | N
 
 
 def median(
-    x: Any, /, axis: Any = None, out: CuArray | None = None, overwrite_input: bool = False, keepdims: bool = False
+    a: Any, axis: Any = None, out: CuArray | None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> CuArray:
     """The middle of the sorted elements over `axis` (an int, a tuple, or None for all), the mean of two if it is two.
 
@@ -74,7 +74,7 @@ def median(
     >>> ca.median(ca.array([[1, 9, 4], [2, 8, 5]]), axis=1)
     array([4., 5.])
     """
-    slices = _slices("median", x, axis)
+    slices = _slices("median", a, axis)
     n = slices.rows.shape[-1]
     ordered = _sorted.sort_rows(slices.rows)
     result = mean(ordered[..., max((n - 1) // 2, 0) : n // 2 + 1], axis=-1)
@@ -84,7 +84,7 @@ def median(
 
 
 def nanmedian(
-    x: Any, /, axis: Any = None, out: CuArray | None = None, overwrite_input: bool = False, keepdims: bool = False
+    a: Any, axis: Any = None, out: CuArray | None = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> CuArray:
     """The median of the elements that are no NaN; NaN where there are none. See `median`.
 
@@ -92,12 +92,12 @@ def nanmedian(
     >>> ca.nanmedian(ca.array([1.0, ca.nan, 3.0, 2.0]))
     array(2.)
     """
-    x = asarray(x)
-    if x.dtype.kind not in "fc":
-        return median(x, axis, out, overwrite_input, keepdims)
-    slices = _slices("nanmedian", x, axis)
+    a = asarray(a)
+    if a.dtype.kind not in "fc":
+        return median(a, axis, out, overwrite_input, keepdims)
+    slices = _slices("nanmedian", a, axis)
     if not slices.rows.shape[-1]:
-        return median(x, axis, out, overwrite_input, keepdims)
+        return median(a, axis, out, overwrite_input, keepdims)
     count = _valid(slices.rows)
     ordered = _sorted.sort_rows(slices.rows)
     # Where nothing is valid both are the first element, a NaN.
@@ -320,9 +320,8 @@ def _checked_q(name: str, q: Any, whole: float) -> tuple[np.ndarray, bool]:
 
 
 def quantile(
-    x: Any,
+    a: Any,
     q: Any,
-    /,
     axis: Any = None,
     out: CuArray | None = None,
     overwrite_input: bool = False,
@@ -333,7 +332,7 @@ def quantile(
 ) -> CuArray:
     """The quantiles `q`, between 0 and 1, over `axis` (an int, a tuple, or None for all); their axes come first.
 
-    `method`: NumPy's thirteen. `weights`, with method="inverted_cdf" only, has the shape of `x` or that of the reduced
+    `method`: NumPy's thirteen. `weights`, with method="inverted_cdf" only, has the shape of `a` or that of the reduced
     axes; it is checked, which waits for the device. NaN where there is one. `overwrite_input` changes nothing.
 
     >>> import cuarray as ca
@@ -341,13 +340,12 @@ def quantile(
     array([6.5, 4.5, 2.5])
     """
     parts, weak = _checked_q("quantile", q, 1)
-    return _quantile("quantile", x, parts, weak, axis, out, method, keepdims, weights, False)
+    return _quantile("quantile", a, parts, weak, axis, out, method, keepdims, weights, False)
 
 
 def percentile(
-    x: Any,
+    a: Any,
     q: Any,
-    /,
     axis: Any = None,
     out: CuArray | None = None,
     overwrite_input: bool = False,
@@ -363,13 +361,12 @@ def percentile(
     array([1., 5.])
     """
     parts, weak = _checked_q("percentile", q, 100)
-    return _quantile("percentile", x, parts, weak, axis, out, method, keepdims, weights, False)
+    return _quantile("percentile", a, parts, weak, axis, out, method, keepdims, weights, False)
 
 
 def nanquantile(
-    x: Any,
+    a: Any,
     q: Any,
-    /,
     axis: Any = None,
     out: CuArray | None = None,
     overwrite_input: bool = False,
@@ -385,13 +382,12 @@ def nanquantile(
     array(2.)
     """
     parts, weak = _checked_q("nanquantile", q, 1)
-    return _quantile("nanquantile", x, parts, weak, axis, out, method, keepdims, weights, True)
+    return _quantile("nanquantile", a, parts, weak, axis, out, method, keepdims, weights, True)
 
 
 def nanpercentile(
-    x: Any,
+    a: Any,
     q: Any,
-    /,
     axis: Any = None,
     out: CuArray | None = None,
     overwrite_input: bool = False,
@@ -407,4 +403,4 @@ def nanpercentile(
     array(2.)
     """
     parts, weak = _checked_q("nanpercentile", q, 100)
-    return _quantile("nanpercentile", x, parts, weak, axis, out, method, keepdims, weights, True)
+    return _quantile("nanpercentile", a, parts, weak, axis, out, method, keepdims, weights, True)

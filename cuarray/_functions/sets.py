@@ -117,8 +117,7 @@ def _row_order(rows: CuArray) -> CuArray:
 
 
 def unique(
-    x: Any,
-    /,
+    ar: Any,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -130,18 +129,18 @@ def unique(
     """The distinct elements, sorted; or with `axis` the distinct slices along it. Waits for the device.
 
     With `return_index` also the index of the first occurrence of each, with `return_inverse` the indices that give back
-    `x`, with `return_counts` how often each occurs: int64, in a tuple. `equal_nan`: all NaNs are one element, except in
-    slices. `sorted` changes nothing.
+    `ar`, with `return_counts` how often each occurs: int64, in a tuple. `equal_nan`: all NaNs are one element, except
+    in slices. `sorted` changes nothing.
 
     >>> import cuarray as ca
     >>> ca.unique(ca.array([3, 1, 3, 2]), return_counts=True)
     (array([1, 2, 3]), array([1, 1, 2]))
     """
-    result = _unique(x, axis, equal_nan, return_index, return_inverse, return_counts)
+    result = _unique(ar, axis, equal_nan, return_index, return_inverse, return_counts)
     return result[0] if len(result) == 1 else tuple(result)
 
 
-def unique_all(x: Any, /) -> UniqueAllResult:
+def unique_all(x: Any) -> UniqueAllResult:
     """The distinct elements, their first indices, the indices that give back `x`, and counts. Waits for the device.
 
     >>> import cuarray as ca
@@ -151,7 +150,7 @@ def unique_all(x: Any, /) -> UniqueAllResult:
     return UniqueAllResult(*_unique(x, None, False, True, True, True))
 
 
-def unique_counts(x: Any, /) -> UniqueCountsResult:
+def unique_counts(x: Any) -> UniqueCountsResult:
     """The distinct elements and how often each occurs. Waits for the device.
 
     >>> import cuarray as ca
@@ -161,7 +160,7 @@ def unique_counts(x: Any, /) -> UniqueCountsResult:
     return UniqueCountsResult(*_unique(x, None, False, counts=True))
 
 
-def unique_inverse(x: Any, /) -> UniqueInverseResult:
+def unique_inverse(x: Any) -> UniqueInverseResult:
     """The distinct elements and the indices that give back `x`. Waits for the device.
 
     >>> import cuarray as ca
@@ -171,7 +170,7 @@ def unique_inverse(x: Any, /) -> UniqueInverseResult:
     return UniqueInverseResult(*_unique(x, None, False, inverse=True))
 
 
-def unique_values(x: Any, /) -> CuArray:
+def unique_values(x: Any) -> CuArray:
     """The distinct elements, every NaN by itself. Waits for the device.
 
     >>> import cuarray as ca
@@ -214,17 +213,17 @@ def isin(
     return _sorted.own(found.reshape(element.shape))
 
 
-def union1d(x1: Any, x2: Any, /) -> CuArray:
+def union1d(ar1: Any, ar2: Any) -> CuArray:
     """The distinct elements of either array, sorted. Waits for the device.
 
     >>> import cuarray as ca
     >>> ca.union1d(ca.array([1, 2]), ca.array([2, 0]))
     array([0, 1, 2])
     """
-    return unique(_sorted.joined(*_pair("union1d", x1, x2)))
+    return unique(_sorted.joined(*_pair("union1d", ar1, ar2)))
 
 
-def intersect1d(x1: Any, x2: Any, /, assume_unique: bool = False, return_indices: bool = False) -> Any:
+def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
     """The distinct elements that both arrays have, sorted. Waits for the device.
 
     With `return_indices` also the indices of their first occurrences in either array. `assume_unique`: neither array
@@ -234,7 +233,7 @@ def intersect1d(x1: Any, x2: Any, /, assume_unique: bool = False, return_indices
     >>> ca.intersect1d(ca.array([1, 3, 4, 3]), ca.array([3, 1, 2]))
     array([1, 3])
     """
-    a, b = _pair("intersect1d", x1, x2)
+    a, b = _pair("intersect1d", ar1, ar2)
     if not assume_unique:
         a, first_a = unique(a, return_index=True)
         b, first_b = unique(b, return_index=True)
@@ -250,14 +249,14 @@ def intersect1d(x1: Any, x2: Any, /, assume_unique: bool = False, return_indices
     return common, in_a, in_b
 
 
-def setxor1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> CuArray:
+def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> CuArray:
     """The distinct elements that one array has and the other has not, sorted. Waits for the device.
 
     >>> import cuarray as ca
     >>> ca.setxor1d(ca.array([1, 2]), ca.array([2, 0]))
     array([0, 1])
     """
-    a, b = _pair("setxor1d", x1, x2)
+    a, b = _pair("setxor1d", ar1, ar2)
     if not assume_unique:
         a, b = unique(a), unique(b)
     values = _sorted.sort_rows(_sorted.joined(a, b))
@@ -268,7 +267,7 @@ def setxor1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> CuArray:
     return _sorted.take_first_axis(values, _sorted.positions(bounds[1:] & bounds[:-1]))
 
 
-def setdiff1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> CuArray:
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> CuArray:
     """The distinct elements of the first array that the second has not; sorted. Waits for the device.
 
     With `assume_unique` all such elements, in their order.
@@ -277,7 +276,7 @@ def setdiff1d(x1: Any, x2: Any, /, assume_unique: bool = False) -> CuArray:
     >>> ca.setdiff1d(ca.array([3, 1, 2, 3]), ca.array([2, 0]))
     array([1, 3])
     """
-    a = asarray(x1)
+    a = asarray(ar1)
     as_dtype(a.dtype, "setdiff1d")
     a = _sorted.flat(a) if assume_unique else unique(a)
-    return _sorted.take_first_axis(a, _sorted.positions(isin(a, x2, invert=True)))
+    return _sorted.take_first_axis(a, _sorted.positions(isin(a, ar2, invert=True)))

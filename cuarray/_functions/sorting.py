@@ -55,8 +55,7 @@ def _prepared(name: str, x: Any, axis: Any) -> tuple[CuArray, int]:
 
 
 def sort(
-    x: Any,
-    /,
+    a: Any,
     axis: Any = -1,
     kind: str | None = None,
     order: Any = None,
@@ -76,14 +75,13 @@ def sort(
     array([3, 2, 1])
     """
     _check_kind("sort", kind, order, stable)
-    x, axis = _prepared("sort", x, axis)
-    rows = _sorted.sort_rows(_sorted.axis_last(x, axis), bool(descending))
-    return _put_back(rows, axis, like_layout(x.dtype, x.shape, [x._layout]))
+    a, axis = _prepared("sort", a, axis)
+    rows = _sorted.sort_rows(_sorted.axis_last(a, axis), bool(descending))
+    return _put_back(rows, axis, like_layout(a.dtype, a.shape, [a._layout]))
 
 
 def argsort(
-    x: Any,
-    /,
+    a: Any,
     axis: Any = -1,
     kind: str | None = None,
     order: Any = None,
@@ -98,12 +96,12 @@ def argsort(
     array([1, 2, 0])
     """
     _check_kind("argsort", kind, order, stable)
-    x = asarray(x)
-    if x.ndim == 0 and axis is not None and operator.index(axis) in (0, -1):
+    a = asarray(a)
+    if a.ndim == 0 and axis is not None and operator.index(axis) in (0, -1):
         axis = None  # as NumPy
-    x, axis = _prepared("argsort", x, axis)
-    rows = _sorted.argsort_rows(_sorted.axis_last(x, axis), bool(descending))
-    return _put_back(rows, axis, layout(_sorted.INT64, x.shape))
+    a, axis = _prepared("argsort", a, axis)
+    rows = _sorted.argsort_rows(_sorted.axis_last(a, axis), bool(descending))
+    return _put_back(rows, axis, layout(_sorted.INT64, a.shape))
 
 
 def sort_in_place(
@@ -139,7 +137,7 @@ def _check_partition(name: str, kth: Any, n: int, kind: Any, order: Any) -> None
     _check_kth(name, kth, n)
 
 
-def partition(x: Any, /, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> CuArray:
+def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> CuArray:
     """A copy with the element of each place in `kth` where sorting puts it, smaller ones before, larger ones behind.
 
     The elements between are sorted, too. ValueError if `kth` is out of bounds.
@@ -148,24 +146,24 @@ def partition(x: Any, /, kth: Any, axis: Any = -1, kind: str = "introselect", or
     >>> ca.partition(ca.array([4, 1, 3, 2]), 1)[1]
     array(2)
     """
-    x, axis = _prepared("partition", x, axis)
-    _check_partition("partition", kth, x.shape[axis], kind, order)
-    return sort(x, axis)
+    a, axis = _prepared("partition", a, axis)
+    _check_partition("partition", kth, a.shape[axis], kind, order)
+    return sort(a, axis)
 
 
-def argpartition(x: Any, /, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> CuArray:
+def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> CuArray:
     """The indices, int64, that partition along `axis`; see `partition`.
 
     >>> import cuarray as ca
     >>> ca.argpartition(ca.array([4, 1, 3, 2]), 0)[0]
     array(1)
     """
-    x = asarray(x)
-    if x.ndim == 0 and axis is not None and operator.index(axis) in (0, -1):
+    a = asarray(a)
+    if a.ndim == 0 and axis is not None and operator.index(axis) in (0, -1):
         axis = None
-    x, axis = _prepared("argpartition", x, axis)
-    _check_partition("argpartition", kth, x.shape[axis], kind, order)
-    return argsort(x, axis)
+    a, axis = _prepared("argpartition", a, axis)
+    _check_partition("argpartition", kth, a.shape[axis], kind, order)
+    return argsort(a, axis)
 
 
 def partition_in_place(x: CuArray, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> None:
@@ -174,14 +172,14 @@ def partition_in_place(x: CuArray, kth: Any, axis: Any = -1, kind: str = "intros
     sort_in_place(x, axis)
 
 
-def sort_complex(x: Any, /) -> CuArray:
+def sort_complex(a: Any) -> CuArray:
     """A copy sorted along the last axis, as complex numbers: complex64 for 8- and 16-bit integers, else complex128.
 
     >>> import cuarray as ca
     >>> ca.sort_complex(ca.array([3, 1]))
     array([1.+0.j, 3.+0.j])
     """
-    result = sort(x)
+    result = sort(a)
     if result.dtype.kind == "c":
         return result
     small = result.dtype.char in "bhBH"
@@ -257,17 +255,17 @@ def lexsort(keys: Any, axis: Any = -1) -> CuArray:
     return _put_back(order, axis, layout(_sorted.INT64, shape))
 
 
-def searchsorted(x1: Any, x2: Any, /, side: str = "left", sorter: Any = None) -> CuArray:
-    """Where in the sorted one-dimensional `x1` the elements of `x2` would be put in: int64, in the shape of `x2`.
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> CuArray:
+    """Where in the sorted one-dimensional `a` the elements of `v` would be put in: int64, in the shape of `v`.
 
-    `side`: "left" before equal elements, "right" behind them. `sorter`: indices that sort `x1`; their range is checked,
+    `side`: "left" before equal elements, "right" behind them. `sorter`: indices that sort `a`; their range is checked,
     which waits for the device.
 
     >>> import cuarray as ca
     >>> ca.searchsorted(ca.array([1, 3, 3, 5]), ca.array([3, 6]))
     array([1, 4])
     """
-    a, v = asarray(x1), asarray(x2)
+    a, v = asarray(a), asarray(v)
     if side not in ("left", "right"):
         if not isinstance(side, str):
             raise TypeError(f"searchsorted: side must be a string, not {type(side).__name__}")
