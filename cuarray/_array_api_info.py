@@ -41,9 +41,9 @@ class ArrayNamespaceInfo:
         """Where arrays are made if no device is given: the only device."""
         return Device(_runtime.get().device_name())
 
-    def devices(self) -> list[Device]:
-        """The devices that arrays can be on."""
-        return [self.default_device()]
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that arrays can be on, a tuple as the standard of 2025.12 has it (NumPy has a list)."""
+        return (self.default_device(),)
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, np.dtype]:
         """The dtypes of arrays made from Python's numbers."""

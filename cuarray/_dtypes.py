@@ -241,7 +241,7 @@ def _resolve(ufunc: np.ufunc, operands: tuple[OperandType, ...], signature: Sign
 def resolve_reduction(ufunc: np.ufunc, source: np.dtype, dtype: np.dtype | None = None) -> np.dtype:
     """The dtype in which `ufunc` reduces or accumulates an array of `source`; an error, in NumPy's words, if it cannot.
 
-    NumPy computes in one dtype, and returns it: `dtype`, or its own choice.
+    NumPy computes in one dtype, and returns it: `dtype`, to which it casts whatever the array has, or its own choice.
     """
     as_dtype(source, ufunc.__name__)
     if ufunc.nin != 2:
@@ -249,7 +249,8 @@ def resolve_reduction(ufunc: np.ufunc, source: np.dtype, dtype: np.dtype | None 
     if ufunc.nout != 1:
         raise ValueError("reduce only supported for functions returning a single value")
     wanted = {} if dtype is None else {"signature": (dtype, None, None)}
-    resolved = ufunc.resolve_dtypes((None, source, None), reduction=True, **wanted)  # type: ignore[arg-type]
+    operands = (None, source, None)
+    resolved = ufunc.resolve_dtypes(operands, reduction=True, casting="unsafe", **wanted)
     return as_dtype(resolved[0], ufunc.__name__)
 
 

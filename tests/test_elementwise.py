@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import ml_dtypes
@@ -264,6 +265,15 @@ def test_where(data: st.DataObject) -> None:
         exact=True,
     )
     check(lambda: ca.where(condition.cuarray, x.cuarray, 1), lambda: np.where(condition.numpy, x.numpy, 1), exact=True)
+
+
+def test_where_takes_its_operands_by_position() -> None:
+    parameters = list(inspect.signature(ca.where).parameters.values())
+    assert len(parameters) == 3 and {parameter.kind for parameter in parameters} == {inspect.Parameter.POSITIONAL_ONLY}
+    condition = ca.array([True, False])
+    assert [found.tolist() for found in ca.where(condition)] == [[0]]
+    with pytest.raises(ValueError, match="both or neither"):
+        ca.where(condition, 1)
 
 
 @given(data=st.data())

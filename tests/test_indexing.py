@@ -256,7 +256,9 @@ def mixed_keys(draw: st.DrawFn, shape: tuple[int, ...], bad: bool = True) -> Key
             ndim = draw(st.integers(1, used - axis))
             axis += ndim - 1
             drawn = draw(st.integers(0, 2**32 - 1))
-            mask = np.random.default_rng(drawn).random(shape[axis - ndim + 1 : axis + 1]) < 0.6
+            # An empty mask fits axes of any extent.
+            extents = [draw(st.sampled_from([n] * 9 + [0])) for n in shape[axis - ndim + 1 : axis + 1]]
+            mask = np.random.default_rng(drawn).random(extents) < 0.6
             parts.append(as_given(draw, mask))
         else:
             out = 1 if bad and draw(st.integers(0, 19)) == 0 else 0
@@ -319,6 +321,22 @@ def test_writing_by_arrays(data: st.DataObject) -> None:
             write(x.cuarray, what, key.cuarray)
         return
     check(lambda: write(x.cuarray, what, key.cuarray), lambda: write(x.numpy, value.numpy, key.numpy), exact=True)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0), (0, 0), (0, 2), (0, 3, 0), (1, 0)])
+def test_empty_masks(shape: tuple[int, ...]) -> None:
+    """An extent of 0 fits an axis of any extent, and nothing is selected; the others must be right."""
+    host, mask = np.arange(6.0).reshape(2, 3), np.zeros(shape, bool)
+    for key in (mask, (mask, 0), (slice(None), mask), (mask, [0, 1])):
+        own = tuple(ca.array(k) if k is mask else k for k in key) if isinstance(key, tuple) else ca.array(key)
+        check(lambda own=own: ca.array(host)[own], lambda key=key: host[key])
+
+    def write(x: Any, key: Any, value: Any) -> Any:
+        x[key] = value
+        return x
+
+    for value in (1.0, [1.0, 2.0, 3.0], [[1.0]], [[1.0, 2.0]]):
+        check(lambda v=value: write(ca.array(host), ca.array(mask), v), lambda v=value: write(host.copy(), mask, v))
 
 
 @pytest.mark.parametrize("layout", ["rows", "columns", "elements", "mask", "strided"])

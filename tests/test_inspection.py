@@ -92,7 +92,7 @@ def test_namespace_info() -> None:
     info = ca.__array_namespace_info__()
     assert set(info.capabilities()) == {"boolean indexing", "data-dependent shapes", "max dimensions"}
     device = info.default_device()
-    assert info.devices() == [device] and ca.zeros(1).device == device
+    assert info.devices() == (device,) and ca.zeros(1).device == device
     defaults = info.default_dtypes(device=device)
     assert defaults["real floating"] == ca.zeros(1).dtype
     assert defaults["integral"] == ca.array([1]).dtype

@@ -376,6 +376,35 @@ def test_dtype_of_variances(source: str, dtype: str) -> None:
 # ---- without NaN
 
 
+@pytest.mark.parametrize("source", ["int8", "uint16", "float32", "complex64", "bool"])
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int32", "int64"])
+@pytest.mark.parametrize("name", ["mean", "nanmean", "var", "std", "nanvar", "nanstd"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::numpy.exceptions.ComplexWarning")
+def test_means_and_variances_in_integers(name: str, dtype: str, source: str) -> None:
+    """Every step loses its fraction; nothing divided by nothing is what NaN is cast to."""
+    host = np.array([[1, 2, 4], [9, 0, 7]], source)
+    gpu = ca.cuda.is_available()  # where NaN becomes another integer than on the CPU
+    mask = np.array([[True, False, True], [gpu, False, False]])
+    cases: list[tuple[np.ndarray, dict[str, Any]]] = [
+        (host, {}),
+        (host, {"axis": 0, "keepdims": True}),
+        (host, {"axis": 1, "where": mask}),
+    ]
+    for x, options in cases if gpu else [*cases, (host[:0], {}), (host[:0], {"axis": 0})]:
+        own = {key: ca.array(value) if key == "where" else value for key, value in options.items()}
+        check(
+            lambda x=x, own=own: getattr(ca, name)(ca.array(x), dtype=dtype, **own),
+            lambda x=x, options=options: getattr(np, name)(x, dtype=dtype, **options),
+        )
+
+
+def test_means_of_nan_are_no_integers() -> None:
+    x, out = ca.array([1.0, float("nan")]), ca.empty((), np.int64)
+    for name in ("nanmean", "nanvar", "nanstd"):
+        with pytest.raises(TypeError, match="out must be inexact"):
+            getattr(ca, name)(x, out=out)
+
+
 @pytest.mark.parametrize("name", ["nanmin", "nanmax", "nanargmin", "nanargmax", "nansum", "nanmean", "nanstd"])
 @pytest.mark.parametrize("dtype", ["float16", "float64", "complex64", "int16"])
 def test_nothing_but_nan(name: str, dtype: str) -> None:

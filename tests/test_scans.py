@@ -163,6 +163,8 @@ def test_cumulative_sum_and_prod(name: str, data: st.DataObject) -> None:
     x = data.draw(pairs(dtype, shapes(), elements(dtype)))
     axis = data.draw(axes(x.numpy.ndim))
     options = {"axis": axis, "include_initial": data.draw(st.booleans())}
+    # A dtype is one to cast to, whatever the array has.
+    options["dtype"] = data.draw(st.sampled_from([None, "uint8", "bool", "float64"] if dtype != "f4" else [None, "f8"]))
     check(lambda: getattr(ca, name)(x.cuarray, **options), lambda: getattr(np, name)(x.numpy, **options))
 
 

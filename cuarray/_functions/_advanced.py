@@ -301,10 +301,13 @@ def select(x: CuArray, key: Any) -> Selection:
             axis += 1
         else:
             axes = part.ndim if part.dtype.kind == "b" else 1
-            if part.dtype.kind == "b":
-                _check_mask(part.shape, x.shape, axis)
             basic += [slice(None)] * axes
-            arrays.append((part, view_axis, axis))
+            if part.dtype.kind == "b" and part.shape != x.shape[axis : axis + axes]:
+                _check_mask(part.shape, x.shape, axis)
+                whole = False
+                arrays += [(np.empty(0, np.int64), view_axis + d, axis + d) for d in range(axes)]
+            else:
+                arrays.append((part, view_axis, axis))
             axis += axes
             view_axis += axes
     base = view_of(x, lambda ghost: ghost[tuple(basic)])
@@ -313,7 +316,7 @@ def select(x: CuArray, key: Any) -> Selection:
 
 def _check_mask(mask: tuple[int, ...], shape: tuple[int, ...], axis: int) -> None:
     for d, extent in enumerate(mask, axis):
-        if extent != shape[d]:
+        if extent not in (shape[d], 0):  # an extent of 0, which selects nothing, is right for every axis
             raise IndexError(
                 f"boolean index did not match indexed array along axis {d}; size of axis is {shape[d]} but size of "
                 f"corresponding boolean axis is {extent}"

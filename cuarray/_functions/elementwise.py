@@ -158,9 +158,10 @@ def _resolve_where(kinds: tuple[OperandType, ...], dtype: np.dtype | None) -> Lo
 
 
 _where = Operation("where", "ca::ops::Where", 3, _resolve_where)
+_UNSET: Any = np._NoValue  # an argument that was not given, where None is one
 
 
-def where(condition: Any, /, *choices: Any) -> Any:
+def where(condition: Any, x1: Any = _UNSET, x2: Any = _UNSET, /) -> Any:
     """``where(condition, x1, x2)``: elements of `x1` where `condition` is true, of `x2` elsewhere; all three broadcast.
 
     ``where(condition)`` alone is `cuarray.nonzero`.
@@ -169,18 +170,17 @@ def where(condition: Any, /, *choices: Any) -> Any:
     >>> ca.where(ca.arange(4) > 1, 10, 0)
     array([ 0,  0, 10, 10])
     """
-    if not choices:
+    if x1 is _UNSET:
         from cuarray._functions.indexing import nonzero
 
         return nonzero(condition)
-    if len(choices) != 2:
+    if x2 is _UNSET:
         raise ValueError("either both or neither of x1 and x2 should be given")
-    return _where(condition, *choices)
+    return _where(condition, x1, x2)
 
 
 # NumPy's clip is a ufunc, too, which only its function of the same name calls.
 _clip = Ufunc("clip", Elementwise("ca::ops::Clip", np._core.umath.clip, ([1, 5, 9], 2, 6)))  # type: ignore[attr-defined]
-_UNSET: Any = np._NoValue
 
 
 def clip(

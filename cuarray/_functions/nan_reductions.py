@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cuarray._array import CuArray
+from cuarray._dtypes import as_dtype
 from cuarray._functions._reduction import reduce, ufunc_reduce
 from cuarray._functions.creation import asarray
 from cuarray._functions.elementwise import fmax, fmin
@@ -62,7 +63,7 @@ def nanmean(
     >>> ca.nanmean(ca.array([[1.0, float("nan")], [3.0, 4.0]]), axis=0)
     array([2., 4.])
     """
-    return reduce("nanmean", a, axis, dtype, out, keepdims, None, where)
+    return reduce(_named("nanmean", a, dtype, out), a, axis, dtype, out, keepdims, None, where)
 
 
 def nanvar(
@@ -83,7 +84,7 @@ def nanvar(
     >>> ca.nanvar(ca.array([1.0, float("nan"), 3.0]))
     array(1.)
     """
-    return spread(_named("nanvar", a), a, axis, dtype, out, ddof, keepdims, where, mean, correction)
+    return spread(_named("nanvar", a, dtype, out), a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
 def nanstd(
@@ -104,7 +105,7 @@ def nanstd(
     >>> ca.nanstd(ca.array([1.0, float("nan"), 3.0]))
     array(1.)
     """
-    return spread(_named("nanstd", a), a, axis, dtype, out, ddof, keepdims, where, mean, correction)
+    return spread(_named("nanstd", a, dtype, out), a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
 def nanmin(
@@ -165,9 +166,14 @@ def nanargmax(a: Any, axis: int | None = None, out: CuArray | None = None, *, ke
     return _some(reduce("nanargmax", a, axis, None, out, keepdims))
 
 
-def _named(name: str, a: Any) -> str:
+def _named(name: str, a: Any, dtype: Any, out: CuArray | None) -> str:
     # What cannot be NaN goes the other way in NumPy, which gives infinity, not NaN, where too few elements are left.
-    return name[3:] if asarray(a).dtype.kind in "biu" else name
+    if asarray(a).dtype.kind in "biu":
+        return name[3:]
+    for what, own in (("dtype", None if dtype is None else as_dtype(dtype)), ("out", getattr(out, "dtype", None))):
+        if own is not None and own.kind in "biu":
+            raise TypeError(f"{name}: if a is inexact, then {what} must be inexact, not {own}")
+    return name
 
 
 def _some(index: CuArray) -> CuArray:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cuarray._array import CuArray
+from cuarray._dtypes import as_dtype
 from cuarray._functions._reduction import reduce
-from cuarray._functions.creation import asarray
-from cuarray._functions.elementwise import subtract
+from cuarray._functions.creation import asarray, astype
+from cuarray._functions.elementwise import add, divide, maximum, positive, sqrt, square, subtract
+from cuarray._functions.manipulation import broadcast_to
 
 
 def sum(
@@ -131,7 +135,29 @@ def spread(
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
     centre = None if mean is None else asarray(mean)
+    if dtype is not None and as_dtype(dtype).kind in "biu":
+        result = _integer_variance(asarray(a), axis, as_dtype(dtype), ddof, keepdims, where, centre)
+        if name == "std":
+            # As NumPy: a number is converted, but an array of integers does not take a root.
+            result = sqrt(result, out=result) if result.ndim else astype(sqrt(result), result.dtype)
+        return result if out is None else positive(result, out=out)
     return reduce(name, a, axis, dtype, out, keepdims, None, where, less=ddof, centre=centre)
+
+
+def _integer_variance(
+    x: CuArray, axis: Any, dtype: np.dtype, ddof: float, keepdims: bool, where: Any, centre: CuArray | None
+) -> CuArray:
+    """A variance in an integer dtype: the mean, each square and the quotient lose their fractions, as NumPy's do."""
+    if centre is None:
+        centre = reduce("mean", x, axis, dtype, None, True, None, where)
+    distance = subtract(x, centre)
+    if distance.dtype.kind == "c":
+        squares = add(square(distance.real), square(distance.imag))
+    else:
+        squares = square(distance)
+    total = reduce("sum", squares, axis, dtype, None, keepdims, None, where)
+    count = reduce("sum", broadcast_to(where, x.shape), axis, None, None, keepdims)
+    return astype(divide(total, maximum(subtract(count, ddof), 0)), dtype)
 
 
 def min(

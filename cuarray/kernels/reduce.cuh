@@ -55,11 +55,16 @@ template <class Loop> struct NanProd : Prod<Loop> {
   static __device__ Acc load(Loop value, i64) { return missing(value) ? Acc(1) : convert<Acc>(value); }
 };
 
+// A sum divided by a number of items. Integers (`dtype` may ask for them) divide in float64, as NumPy's do: nothing by
+// nothing is NaN then, where an integer division by zero would end the process.
+template <class Out, class Sum, class Count> __device__ inline Out quotient(Sum sum, Count count) {
+  if constexpr (is_integer<Sum> || is_bool<Sum>) return convert<Out>(double(sum) / double(count));
+  else return convert<Out>(sum / Sum(real_t<Sum>(count)));
+}
+
 template <class Loop> struct Mean : Sum<Loop> {
   using typename Sum<Loop>::Acc;
-  template <class Out> static __device__ Out finish(Acc acc, i64 count) {
-    return convert<Out>(acc / Acc(real_t<Acc>(count)));
-  }
+  template <class Out> static __device__ Out finish(Acc acc, i64 count) { return quotient<Out>(acc, count); }
 };
 
 // A sum, and of how many: where a mask or a NaN leaves items out.
@@ -79,9 +84,7 @@ template <class Loop, bool SkipNan> struct CountedMean : Basic {
     return SkipNan && missing(value) ? identity() : Acc{convert<Value>(value), 1};
   }
   static __device__ Acc combine(Acc a, Acc b) { return combine_counted(a, b); }
-  template <class Out> static __device__ Out finish(Acc acc, i64) {
-    return convert<Out>(acc.sum / Value(real_t<Value>(acc.count)));
-  }
+  template <class Out> static __device__ Out finish(Acc acc, i64) { return quotient<Out>(acc.sum, acc.count); }
 };
 template <class Loop> struct MeanWhere : CountedMean<Loop, false> {};
 template <class Loop> struct NanMean : CountedMean<Loop, true> {};
