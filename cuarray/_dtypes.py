@@ -181,6 +181,15 @@ def storage_name(dtype: np.dtype) -> str:
     return CPP_NAMES[dtype]
 
 
+def item_name(dtype: np.dtype) -> str:
+    """The C++ type that moves the bytes of an element: one for all dtypes of a size, except structs."""
+    if is_struct(dtype):
+        return storage_name(dtype)
+    if dtype.itemsize == 16:
+        return CPP_NAMES[np.dtype(np.complex128)]  # 16 bytes at once
+    return CPP_NAMES[np.dtype(f"u{dtype.itemsize}")]
+
+
 # ---- promotion: NumPy's, which knows nothing of bfloat16
 #
 # bfloat16 takes part in promotion as float16 does, so NumPy is asked about float16 in its place: it stays bfloat16 with

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # SciPy asks for this when it is imported, and numba, hence cuarray, imports it: tests/clients need it.
 os.environ["SCIPY_ARRAY_API"] = "1"
@@ -21,6 +21,9 @@ _COMMON = {
 settings.register_profile("ci", max_examples=30, **_COMMON)
 settings.register_profile("quick", max_examples=3, **_COMMON)  # under a memory checker, which takes 20 times as long
 settings.register_profile("thorough", max_examples=1000, **_COMMON)  # HYPOTHESIS_PROFILE=thorough, for a long night
+# Where time is short: making a failing example smaller compiles kernel after kernel.
+_UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
+settings.register_profile("unshrunk", max_examples=30, phases=_UNSHRUNK, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

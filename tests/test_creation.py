@@ -327,6 +327,23 @@ def test_copyto_where(data: st.DataObject) -> None:
     check(by_cuarray, by_numpy, exact=True)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64"])
+def test_copies_keep_every_bit(dtype: str) -> None:
+    """Those of NaN, too, quiet ones and others."""
+    wanted = getattr(ca, dtype)
+    word = np.dtype(f"u{np.dtype(wanted).itemsize}")
+    bits = np.array([0x7C01, 0x7E55, 0xFF81, 0xFFFF, 0x7F81, 0x8000, 1, 0], np.uint16).astype(word)
+    bits |= bits << (8 * word.itemsize - 16)
+    x = ca.array(bits).view(wanted)
+    mask = ca.array([True, False] * 4)
+    some = x.copy()
+    ca.copyto(some, x[::-1], where=mask)
+    results = (x.copy(), x[::-1].copy()[::-1], ca.concatenate([x[:3], x[3:]]), ca.where(mask, x, x), x[np.arange(8)])
+    for result in results:
+        np.testing.assert_array_equal(np.asarray(result.view(word)), bits)
+    np.testing.assert_array_equal(np.asarray(some.view(word)), np.where(np.asarray(mask), bits[::-1], bits))
+
+
 def test_copyto_arguments() -> None:
     with pytest.raises(TypeError, match="dst"):
         ca.copyto(np.zeros(2), 1)  # type: ignore[arg-type]

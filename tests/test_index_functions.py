@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from comparison import assert_same, check
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import numpy_arrays, pair, pairs, shapes
 
@@ -90,6 +90,7 @@ def test_take(data: st.DataObject) -> None:
     bound = 3 if mode == "raise" else 9
     dtype = np.dtype(data.draw(st.sampled_from(["int64", "int8"])))
     index = pair(data.draw(numpy_arrays(dtype, shapes(max_dims=2), st.integers(-bound, bound))))
+    assume(mode != "wrap" or x.numpy.size)  # NumPy may look for a place along an axis of extent 0 for ever
     for own in (index.cuarray, index.numpy):
         check(
             lambda own=own: ca.take(x.cuarray, own, axis, mode=mode),
@@ -121,8 +122,9 @@ def test_take_along_axis(data: st.DataObject) -> None:
 
 def test_take_of_nothing() -> None:
     """Indices are out of range where the result has elements, and nowhere else."""
+    # Not "wrap": there NumPy looks for a place along an axis of extent 0 for ever.
     for shape, axis in (((1, 0, 0), 1), ((0, 3), 0), ((0,), 0), ((2, 0), 1), ((2, 0), 0)):
-        for index, mode in itertools.product(([5], []), ("raise", "wrap", "clip")):
+        for index, mode in itertools.product(([1], []), ("raise", "clip")):
             host = np.zeros(shape)
             own = np.array(index, np.int64)
             check(lambda: ca.take(ca.array(host), own, axis, mode=mode), lambda: np.take(host, own, axis, mode=mode))  # noqa: B023

@@ -233,6 +233,31 @@ def test_two_results(target: Target) -> None:
     assert plan.words == (24, 4, 6, 24, 4, 24, 4, 4, 16)
 
 
+@TARGETS
+def test_what_is_only_moved_is_no_number(target: Target) -> None:
+    """Elements that keep their dtype are copied as bytes; a cast and an operation see numbers."""
+    half, word = layout(np.dtype(np.float16), (4,)), layout(np.dtype(np.uint16), (4,))
+    mask = Operand(layout(np.dtype(bool), (4,)), np.dtype(bool))
+
+    def name(functor: str, *operands: Operand, out: Layout = half) -> str:
+        return _plan.elementwise(target, functor, out, half.dtype, operands).instance.name
+
+    own, scalar = Operand(half, half.dtype), Operand(None, half.dtype)
+    item = "ca::Array<unsigned short, unsigned short>"
+    assert name("ca::ops::Identity", own).endswith(f", {item}, {item}>")
+    assert (
+        name("ca::ops::Identity", own)
+        == _plan.elementwise(target, "ca::ops::Identity", word, word.dtype, [Operand(word, word.dtype)]).instance.name
+    )
+    assert name("ca::ops::Where", mask, own, scalar).endswith(
+        f", {item}, ca::Array<bool, bool>, {item}, ca::Scalar<unsigned short>>"
+    )
+    assert "float16" not in name("ca::ops::OnlyWhere<ca::ops::Identity>", mask, own)
+    assert "unsigned short" not in name("ca::ops::Negative", own)
+    assert "ca::float16" in name("ca::ops::Identity", own, out=layout(np.dtype(np.float32), (4,)))
+    assert "ca::float16" in name("ca::ops::Identity", Operand(word, half.dtype))
+
+
 # ---- reductions
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cuarray import _tuning
-from cuarray._dtypes import storage_name
+from cuarray._dtypes import item_name, storage_name
 from cuarray._layout import Layout, broadcast_strides
 from cuarray._plan._common import INT32_MAX, Instance, Plan, collapse, pad, rank_for
 from cuarray._tuning import Target
@@ -20,6 +20,10 @@ def _order_axes(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple
     if order == list(range(len(shape))):
         return shape, strides
     return tuple(shape[d] for d in order), [tuple(own[d] for d in order) for own in strides]
+
+
+# Functors that pass on elements as they are, and the first of the operands that these come from.
+_MOVING = {"ca::ops::Identity": 0, "ca::ops::OnlyWhere<ca::ops::Identity>": 1, "ca::ops::Where": 1}
 
 
 class Operand(NamedTuple):
@@ -43,13 +47,20 @@ def elementwise(
     `position` passes the item's number first.
     """
     arrays = [Operand(out, loop_out), *([second] if second else []), *operands]
+    moved: set[int] = set()
+    if functor in _MOVING:
+        moved = {0, *range(len(arrays) - len(operands) + _MOVING[functor], len(arrays))}
+        if any(loop != out.dtype or (own and own.dtype != loop) for own, loop in (arrays[k] for k in moved)):
+            moved = set()
     strides, types = [], []
-    for layout, loop in arrays:
+    for place, (layout, loop) in enumerate(arrays):
+        # As numbers float16 and bfloat16 would go through float, which changes the bits of NaN.
+        type_of = item_name if place in moved else storage_name
         if layout is None:
-            types.append(f"ca::Scalar<{storage_name(loop)}>")
+            types.append(f"ca::Scalar<{type_of(loop)}>")
             strides.append((0,) * out.ndim)
         else:
-            types.append(f"ca::Array<{storage_name(layout.dtype)}, {storage_name(loop)}>")
+            types.append(f"ca::Array<{type_of(layout.dtype)}, {type_of(loop)}>")
             strides.append(broadcast_strides(layout, out.shape))
     if second:
         types[:2] = [f"ca::Both<{types[0]}, {types[1]}>"]
