@@ -181,6 +181,10 @@ def _assert_agree(actual: Any, expected: Any) -> None:
         assert type(actual) is type(expected) and actual == expected
 
 
+# Vectors whose signs are left open, and which cuSOLVER chooses in other ways than LAPACK.
+SIGNS_ARE_OPEN = {"linalg.eigh", "linalg.eig", "linalg.qr", "linalg.svd"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_call(name: str) -> None:
     """CuArrays for CuArrays, at every place of the result; what is written to an argument is the same, too."""
@@ -189,7 +193,10 @@ def test_call(name: str) -> None:
         function = getattr(function, part)
     theirs = _arguments(name, function)
     ours = _on_device(theirs)
-    _assert_agree(function(*ours), function(*theirs))
+    results = function(*ours), function(*theirs)
+    if name in SIGNS_ARE_OPEN:
+        results = tuple(tuple(map(abs, result)) for result in results)
+    _assert_agree(*results)
     for one, other in zip(ours, theirs, strict=True):
         if isinstance(other, np.ndarray):
             assert_same(one, other)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from numpy_doctests import Run, functions, run, same_text
 
+import cuarray as ca
+
 DOCSTRINGS = functions()
 DIFFER: dict[str, Any] = tomllib.loads((Path(__file__).parent / "numpy_doctests_differ.toml").read_text())
 VERSION = DIFFER.pop("numpy")
@@ -21,10 +23,16 @@ def result(name: str) -> Run:
     return run(name, DOCSTRINGS[name])
 
 
+# What other libraries on a GPU may print otherwise: signs of vectors, and the last place of a power cut off to an int.
+OPEN_ON_GPUS = {"linalg.eigh", "linalg.eig", "linalg.qr", "linalg.svd", "geomspace", "logspace"}
+
+
 @pytest.mark.skipif(not np.__version__.startswith(VERSION), reason=f"the list is of NumPy {VERSION}'s examples")
 @pytest.mark.parametrize("name", DOCSTRINGS)
 def test_examples(name: str) -> None:
     """Every example agrees, except those that are listed; and those do differ."""
+    if name in OPEN_ON_GPUS and ca.cuda.is_available():
+        pytest.skip("what a GPU's libraries and functions leave open")
     known = DIFFER.get(name, {})
     outcomes = result(name).outcomes
     unknown = [one for one in outcomes if not one.agrees and one.first_line not in known]
