@@ -165,7 +165,10 @@ def take(a: Any, indices: Any, axis: int | None = None, out: CuArray | None = No
     else:
         axis = _normal_axis(axis, x.ndim)
     own = _integers(indices)
-    if own.size and not x.shape[axis] and all(x.shape[:axis] + x.shape[axis + 1 :]):
+    shape = (*x.shape[:axis], *own.shape, *x.shape[axis + 1 :])
+    if 0 in (*x.shape[:axis], own.size) or (0 in shape and mode != "raise"):  # nothing is read, no index looked at
+        return _deliver("take", empty(shape, x.dtype), out)
+    if not x.shape[axis]:
         raise IndexError("cannot do a non-empty take from an empty axes.")
     return _deliver("take", gather(_along(x, axis, own, mode), mode), out)
 
