@@ -224,7 +224,7 @@ def _from_host(obj: Any, dtype: np.dtype | None, order: str = "K") -> CuArray:
     native = as_storage_dtype(source.dtype, what) if dtype is None else dtype
     source = np.asarray(source, dtype=native, order=None if order == "K" else order)  # type: ignore[arg-type]
     if not (source.flags.c_contiguous or source.flags.f_contiguous):
-        source = source.copy("K")  # without holes
+        source = source.copy(order)  # type: ignore[arg-type]  # without holes
     result = allocate(layout(native, source.shape, source.strides))
     if source.size:
         # The elements as they follow each other in memory.
