@@ -493,9 +493,9 @@ def test_arithmetic_of_halves(name: str, seed: int, scale: float) -> None:
     with np.errstate(all="ignore"):
         x, y, z = (rounded_to(name, v) for v in (a, b, c))
         wide = [v.astype("longdouble") for v in (x, y, z)]  # the product is exact, and so nearly always the sum
-        exact = (wide[0] * wide[1] + wide[2]).astype("float64")
-        # Where this rounding ended halfway between two results, both are let pass.
-        fused, other = (rounded_to(name, np.nextafter(exact, end)) for end in (-np.inf, np.inf))
+        exact = (wide[0] * wide[1] + wide[2]).astype("float32")
+        # Where this rounding ended halfway between two results, or next to it, both are let pass.
+        fused, other = (rounded_to(name, np.nextafter(exact, np.float32(end))) for end in (-np.inf, np.inf))
         fused = np.where(host(out)[5] == other, other, fused)
         expected = [x, *(rounded_to(name, v) for v in (x + y, x - y, x * y, x / y)), fused, x < y, x == y]
         expected += [np.fmax(x, y), -x, np.isnan(x), x != y]
