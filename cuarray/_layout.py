@@ -6,7 +6,7 @@ Equal layouts are the same object, so a dictionary keyed by layouts looks up by 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -161,7 +161,7 @@ def broadcast_strides(source: Layout, shape: tuple[int, ...]) -> tuple[int, ...]
     return (0,) * missing + tuple(own)
 
 
-def like_layout(dtype: np.dtype, shape: tuple[int, ...], sources: list[Layout]) -> Layout:
+def like_layout(dtype: np.dtype, shape: tuple[int, ...], sources: Sequence[Layout]) -> Layout:
     """The layout of a new array computed from `sources`: NumPy's order="K".
 
     Axes are ordered as in the sources that have the whole shape, if these agree; C-contiguous otherwise.
@@ -178,3 +178,14 @@ def like_layout(dtype: np.dtype, shape: tuple[int, ...], sources: list[Layout]) 
     for position, axis in enumerate(order):
         strides[axis] = packed[position]
     return layout(dtype, shape, tuple(strides))
+
+
+def ordered_layout(dtype: np.dtype, shape: tuple[int, ...], order: str, sources: Sequence[Layout]) -> Layout:
+    """The layout of a new array whose axes are in order "C", "F", "A" or "K", the last two as `sources` have them."""
+    if order == "K":
+        return like_layout(dtype, shape, sources)
+    if order == "A" and sources and all(source.f_contiguous for source in sources):
+        order = "C" if all(source.c_contiguous for source in sources) else "F"
+    if order == "F":
+        return layout(dtype, shape, contiguous_strides(shape[::-1], dtype.itemsize)[::-1])
+    return layout(dtype, shape)

@@ -214,13 +214,6 @@ def chunks(target: Target, n: int) -> tuple[int, int]:
     return max(1, -(-n // chunk)), chunk
 
 
-def row_blocks(target: Target, rows: int, n: int) -> int:
-    """Blocks of a kernel whose blocks do whole rows."""
-    if target.one_thread_blocks:
-        return max(1, min(4 * target.processors, rows, rows * n // _HOST_CHUNK))
-    return max(1, min(rows, target.processors * target.blocks_per_processor * 4))
-
-
 @dataclass(frozen=True, slots=True)
 class CountPolicy:
     """How occurrences are counted: by block, `held` counts in shared memory, or all `together` by atomic additions."""
@@ -279,13 +272,6 @@ def ordered_blocks(target: Target, count: int, inner: int, slots: int) -> int:
     return max(1, min(target.processors, count * inner // _HOST_CHUNK, slots))
 
 
-def radix_runs(target: Target, count: int) -> tuple[int, int]:
-    """Items of a thread, and blocks, in a pass of the sort by slots."""
-    threads = target.processors * target.block_threads * 2  # each has 16 counts, which one block scans
-    run = max(8, -(-count // threads))
-    return run, max(1, -(-count // (run * target.block_threads)))
-
-
 def compact_blocks(target: Target, size: int) -> int:
     """Blocks of a compaction, each with a contiguous run of the items."""
     if target.one_thread_blocks:
@@ -314,8 +300,6 @@ def random_blocks(target: Target, items: int, nanoseconds: float) -> int:
     return max(1, min(wanted, target.processors * target.blocks_per_processor * 4))
 
 
-SHUFFLE_RUN = 32  # numbers that a thread sorts alone, in registers and local memory
-SHUFFLE_CHUNK = 32  # and that it merges of two runs; divides twice the run
 # Permutations of more numbers than this are computed by a bijection instead of sorted: part of the stream's definition.
 SHUFFLE_SORTED = 1 << 14
 CUMULATE_RUN = 512  # weights in a run of `cumulate`: part of the stream's definition, as sums depend on it

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from cuarray._functions._operation import as_operand, check_out, copy_into
 from cuarray._functions.creation import asarray, astype, empty, zeros
 from cuarray._functions.elementwise import conjugate, multiply
 from cuarray._functions.ranges import arange
+from cuarray._functions.rearranging import roll
 from cuarray._layout import layout
 
 __all__ = [
@@ -453,21 +455,10 @@ def ifftshift(x: Any, axes: Any = None) -> CuArray:
     >>> ca.fft.ifftshift(ca.array([-0.5, -0.25, 0.0, 0.25]))
     array([ 0.  ,  0.25, -0.5 , -0.25])
     """
-    return _shifted(x, axes, lambda extent: -(extent // 2) % max(extent, 1))
+    return _shifted(x, axes, lambda extent: -(extent // 2))
 
 
-def _shifted(x: Any, axes: Any, by: Any) -> CuArray:
-    """The elements moved `by(extent)` places along axes; what leaves at the end comes in at the beginning."""
+def _shifted(x: Any, axes: Any, by: Callable[[int], int]) -> CuArray:
     source = as_operand(x)
     where = range(source.ndim) if axes is None else np.lib.array_utils.normalize_axis_tuple(axes, source.ndim)
-    result = empty(source.shape, source.dtype)
-    parts: list[tuple[tuple[slice, ...], tuple[slice, ...]]] = [((), ())]
-    for axis, extent in enumerate(source.shape):
-        shift = by(extent) if axis in where else 0
-        ways = [(slice(shift, None), slice(None, extent - shift))]
-        if shift:
-            ways.append((slice(None, shift), slice(extent - shift, None)))
-        parts = [((*to, new_to), (*of, new_of)) for to, of in parts for new_to, new_of in ways]
-    for to, of in parts:
-        result[(*to, ...)] = source[(*of, ...)]
-    return result
+    return roll(source, [by(source.shape[axis]) for axis in where], tuple(where))

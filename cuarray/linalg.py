@@ -30,10 +30,8 @@ from cuarray._functions.elementwise import (
     divide,
     equal,
     exp,
-    greater_equal,
     isfinite,
     isnan,
-    less_equal,
     log,
     logical_and,
     logical_not,
@@ -47,7 +45,7 @@ from cuarray._functions.elementwise import (
 )
 from cuarray._functions.linear_algebra import dot, matmul, tensordot, vecdot
 from cuarray._functions.manipulation import broadcast_to, matrix_transpose, ravel
-from cuarray._functions.matrices import eye
+from cuarray._functions.matrices import eye, tril, triu
 from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import all as all_of
 from cuarray._functions.reductions import any as any_of
@@ -194,13 +192,6 @@ def _empty_case(function: Callable[..., Any], *arguments: Any) -> Any:
     return tuple(asarray(part) for part in result) if isinstance(result, tuple) else asarray(result)
 
 
-def _triangle(x: CuArray, lower: bool, beside: int = 0) -> CuArray:
-    """The matrices with zeros above (below) the diagonal; `beside`: the one so many places to the right."""
-    rows, columns = arange(x.shape[-2])[:, None], arange(x.shape[-1])[None, :]
-    inside = greater_equal(rows + beside, columns) if lower else less_equal(rows + beside, columns)
-    return where(inside, x, 0)
-
-
 def _adjoint(x: CuArray) -> CuArray:
     return conjugate(x).mT if x.dtype.kind == "c" else x.mT
 
@@ -230,7 +221,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> CuArray:
         return _taken(library.cholesky(_given(x, dtype), not upper))
     # Rows of a matrix are columns of its transpose, whose factor is the transpose of the other one.
     factor = _view(library.cholesky(_given(x.mT, dtype), upper)).mT
-    return _packed(_triangle(factor, not upper))
+    return _packed(triu(factor) if upper else tril(factor))
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
@@ -262,7 +253,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         return _packed(packed.mT), _view(tau)
     rows, columns = x.shape[-2:]
     width = rows if mode == "complete" else min(rows, columns)
-    r = _packed(_triangle(packed[..., :width, :], lower=False))
+    r = _packed(triu(packed[..., :width, :]))
     return r if mode == "r" else QRResult(_taken(library.q(factors, tau, width)), r)
 
 
@@ -386,8 +377,8 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     """
     x, dtype = _matrices("svd", a, square=hermitian)
     if hermitian and x.size:
-        below = _triangle(astype(x, dtype, copy=False), lower=True, beside=-1)
-        x = add(_triangle(x, lower=True), _adjoint(below))
+        below = tril(astype(x, dtype, copy=False), -1)
+        x = add(tril(x), _adjoint(below))
     u, s, vh = _svd(x, dtype, bool(full_matrices), bool(compute_uv))
     return s if u is None or vh is None else SVDResult(u, s, vh)
 
@@ -719,11 +710,6 @@ def _floating(a: Any) -> CuArray:
     return astype(x, np.float64) if x.dtype.kind in "biu" else x
 
 
-def _largest(x: CuArray, axis: int, keepdims: bool = False) -> CuArray:
-    # Of magnitudes: none of them are at most 0.
-    return (max_of if x.size else sum_of)(x, axis=axis, keepdims=keepdims)
-
-
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> CuArray:
     """The norms of vectors along `axis`, or of matrices in the two axes of a tuple; by default of all elements.
 
@@ -769,7 +755,7 @@ def _vector_norm(x: CuArray, ord: Any, axis: int, keepdims: bool) -> CuArray:
         return astype(count_nonzero(x, axis=axis, keepdims=keepdims), x.real.dtype)
     magnitudes = absolute(x)
     if ord == math.inf:
-        return _largest(magnitudes, axis, keepdims)
+        return max_of(magnitudes, axis=axis, keepdims=keepdims, initial=0)
     if ord == -math.inf:
         return min_of(magnitudes, axis=axis, keepdims=keepdims)
     if ord == 1:
@@ -783,10 +769,12 @@ def _matrix_norm(x: CuArray, ord: Any) -> CuArray:
         return sqrt(sum_of(_squares(x), axis=(-2, -1)))
     if ord in (2, -2, "nuc"):
         s = svdvals(x)
-        return min_of(s, axis=-1) if ord == -2 else sum_of(s, axis=-1) if ord == "nuc" else _largest(s, -1)
+        if ord == "nuc":
+            return sum_of(s, axis=-1)
+        return min_of(s, axis=-1) if ord == -2 else max_of(s, axis=-1, initial=0)
     if ord in (1, -1, math.inf, -math.inf):
         sums = sum_of(absolute(x), axis=-2 if abs(ord) == 1 else -1)
-        return _largest(sums, -1) if ord > 0 else min_of(sums, axis=-1)
+        return max_of(sums, axis=-1, initial=0) if ord > 0 else min_of(sums, axis=-1)
     raise ValueError(f"norm: Invalid norm order {ord!r} for matrices.")
 
 

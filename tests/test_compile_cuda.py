@@ -221,11 +221,6 @@ def test_sorting(architecture: str) -> None:
 def test_searching_and_counting(architecture: str) -> None:
     searches = (_plan.search(H100, dtype, side, 2, 8, 8, 0) for dtype in dtypes_for(architecture) for side in range(3))
     compile_all("search.cuh", instances(searches), architecture)
-    moves = [_plan.gather_rows(H100, size, 1, 8, 1, 8, 0) for size in (1, 2, 4, 8, 16)]
-    moves += [_plan.scatter_rows(H100, size, 8) for size in (1, 2, 4, 8, 16)]
-    selections = [_plan.select(H100, 1000, ranks) for ranks in (False, True)]
-    moves += [plan for selection in selections for plan in (*selection.counting, selection.place)]
-    compile_all("select.cuh", instances(iter([*moves, _plan.running_sums(H100, 2, 8)])), architecture)
     counts = [_plan.count(H100, 100_000, bins).plan for bins in (10, 100_000)]
     counts += [_plan.segment_sums(H100, 100_000, bins) for bins in (10, 100_000)]
     names = instances(iter(counts))
@@ -284,8 +279,6 @@ def test_gather(architecture: str) -> None:
             yield _plan.gather(H100, dtype, indexed(np.dtype(np.int64), count), "raise")
         for mode, index in itertools.product(("raise", "wrap", "clip"), ("int8", "int32", "uint64")):
             yield _plan.gather(H100, np.dtype(np.float32), indexed(np.dtype(index), 2), mode)
-        for dtype in dtypes_for(architecture):
-            yield _plan.copy_where(H100, layout(np.dtype(np.float32), (9,)), layout(dtype, ()), layout(dtype, (9,)))
         yield _plan.unravel(H100, np.dtype(np.int32), 10, (2, 3, 4))
 
     compile_all("gather.cuh", instances(plans()), architecture)
@@ -298,8 +291,6 @@ def test_scatter(architecture: str) -> None:
     def launches(update: str, count: int = 1, **options: bool) -> Iterator[_plan.Plan]:
         plan = _plan.scatter(H100, indexed(np.dtype(np.int64), count), (40, 8), update, **options)
         yield from (own for own in (plan.write, plan.slots, plan.vote) if own is not None)
-        if plan.sort:
-            yield from (plan.sort.tally, plan.sort.move)
 
     def plans() -> Iterator[_plan.Plan]:
         single, double = np.dtype(np.float32), np.dtype(np.float64)
@@ -335,17 +326,6 @@ def test_compaction(architecture: str) -> None:
             yield from (plan.tally, plan.scan, plan.write)
 
     compile_all("compact.cuh", instances(plans()), architecture)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_rows(architecture: str) -> None:
-    """Elements of every size, also those that are only stored, with both types of index."""
-    stored = [np.dtype([("x", "f4"), ("n", "u1")]), *dtypes_for(architecture)]
-    sources = [layout(dtype, shape) for dtype in stored for shape in ((8, 8), (2**20, 2**12))]
-    plans = (_plan.rows(H100, source, 0, 4) for source in sources)
-    names = instances(plans)
-    assert any("int>" in name for name in names) and any("long>" in name for name in names)
-    compile_all("rows.cuh", names, architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -408,6 +388,5 @@ def test_random_rounds_every_operation() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_permutations(architecture: str) -> None:
-    plans = [_plan.sort_runs(H100, 2, 100), _plan.merge_runs(H100, 2, 100, 32), _plan.feistel(H100, 2, 10**6, 10)]
-    plans += [_plan.pick(H100, dtype, 2, 3, 4, 5, (0, 1, 0)) for dtype in DTYPES]
+    plans = (_plan.shuffle_keys(H100, 2, 100), _plan.feistel(H100, 2, 10**6, 10))
     compile_all("permute.cuh", instances(iter(plans)), architecture)

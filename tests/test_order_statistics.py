@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from strategies import pairs, shapes
 
 import cuarray as ca
-from cuarray import _plan
+from cuarray import _plan, _runtime
+from cuarray._functions.histograms import _sum_weights
 from cuarray._launch import Prepared
 from cuarray._tuning import Target
 
@@ -294,6 +295,19 @@ def test_counting_by_wide_blocks(bins: int) -> None:
     Prepared(plan.plan).launch(counts._pointer, x._pointer)
     inside = host[(host >= 0) & (host < bins)]
     assert_same(counts.sum(axis=0), np.bincount(inside, minlength=bins))
+
+
+def test_sums_of_weights_are_in_order() -> None:
+    """One thread adds them as NumPy does, to the bit; many get the same on every run."""
+    rng = np.random.default_rng(0)
+    host, weights = rng.integers(-2, 9, 5000), rng.random(5000)
+    inside = host >= 0
+    numbers = ca.array(host)
+    sums = _sum_weights(numbers, ca.array(weights), 7)
+    again = _sum_weights(numbers, ca.array(weights), 7)
+    np.testing.assert_array_equal(np.asarray(sums), np.asarray(again))
+    one_thread = _runtime.get().target.one_thread_blocks
+    assert_same(sums, np.bincount(host[inside], weights[inside])[:7], rtol=0 if one_thread else 1e-12)
 
 
 @pytest.mark.parametrize("bins", [3, 500])

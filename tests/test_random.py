@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import cuarray as ca
 from cuarray import _plan, _runtime, _tuning
 from cuarray._dtypes import DTYPES
+from cuarray._functions import _sorted
 from cuarray.random import _draw, _generator, _permute
 from cuarray.random._generator import words_at
 from cuarray.random._philox import Place, signed
@@ -857,7 +858,7 @@ def test_digest(name: str) -> None:
 def test_independent_of_the_launch(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """More or fewer blocks and threads make the same numbers."""
     caches = [_draw._prepare, _generator._rows, _generator._raw, _permute._cumulation]
-    caches += [_permute._sort_runs, _permute._merge_runs, _permute._feistel, _permute._pick]
+    caches += [_permute._keys, _permute._feistel, _sorted._prepare_sort]
     runtime = _runtime.get()
     threads = runtime.target.block_threads
     target = dataclasses.replace(
@@ -882,7 +883,7 @@ def test_plans_depend_on_the_target_only_in_extents() -> None:
     large = _tuning.Target(processors=132, block_threads=256, max_block_threads=1024, blocks_per_processor=8)
     for length in (10, 100_000):
         plans = (
-            [_plan.sort_runs(t, 2, length) for t in (small, large)],
+            [_plan.shuffle_keys(t, 2, length) for t in (small, large)],
             [_plan.feistel(t, 2, length, 7) for t in (small, large)],
         )
         for one, other in plans:

@@ -14,7 +14,6 @@ from strategies import dtypes, pairs, shapes, values
 import cuarray as ca
 from cuarray import _plan, _runtime
 from cuarray._dtypes import BFLOAT16, DTYPES
-from cuarray._functions import _sorted
 from cuarray._launch import Prepared
 from cuarray._tuning import Target
 
@@ -314,25 +313,3 @@ def test_kernels_of_wide_blocks(dtype: str, shape: tuple[int, int]) -> None:
             Prepared(launch).launch(out._pointer, x._pointer, scratch.pointer, places._pointer)
         assert_same(places, order)
         assert_stable(out, np.take_along_axis(host, order, -1))
-
-
-def test_selection_by_wide_blocks() -> None:
-    host = np.random.default_rng(0).random(5000) < 0.3
-    flags = ca.array(host)
-    for ranks in (False, True):
-        plan = _plan.select(WIDE, host.size, ranks)
-        counts = ca.empty(plan.blocks + 1, "int64")
-        for launch in plan.counting:
-            Prepared(launch).launch(0, flags._pointer, counts._pointer)
-        out = ca.empty(host.size if ranks else int(counts[plan.blocks]), "int64")
-        Prepared(plan.place).launch(out._pointer, flags._pointer, counts._pointer)
-        assert_same(out, np.cumsum(host) - 1 if ranks else np.flatnonzero(host))
-
-
-def test_running_sums_by_wide_blocks() -> None:
-    host = np.random.default_rng(0).random((3, 700))
-    x = ca.array(host)
-    out = ca.empty_like(x)
-    Prepared(_plan.running_sums(WIDE, 3, 700)).launch(out._pointer, x._pointer)
-    assert_same(out, np.cumsum(host, axis=1))
-    assert_same(_sorted.running_sums(x), np.cumsum(host, axis=1))

@@ -19,7 +19,8 @@ from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import check_castable, is_struct, operand_type
 from cuarray._functions._compaction import compress_flat, target, true_positions
-from cuarray._functions._operation import assign, copy_into
+from cuarray._functions._operation import assign, copy_into, copy_where, may_share
+from cuarray._functions._sorted import sort_rows_with_indices
 from cuarray._functions.creation import _arrays_to_numpy, array, asarray
 from cuarray._functions.creation import copy as copy_array
 from cuarray._launch import Prepared
@@ -100,8 +101,11 @@ class _Entry(NamedTuple):
 class Selection:
     """The elements that a key with index arrays names: a view, and index arrays on some of its axes."""
 
-    def __init__(self, base: CuArray, entries: list[_Entry], insert: int, whole: bool = False) -> None:
+    def __init__(
+        self, base: CuArray, entries: list[_Entry], insert: int, whole: bool = False, along: bool = False
+    ) -> None:
         self.base = base
+        self.along = along  # whether the one index array goes along the other axes of the view, too; for reading only
         self.whole = whole  # whether the key is a mask of all axes, for which assignment has rules of its own
         self.insert = insert
         self._entries = entries
@@ -136,15 +140,21 @@ class Selection:
                 extents.append(extent)
                 strides.append(stride)
                 self.named.append(named)
+        given = [own.shape for own in arrays]
+        if self.along:
+            given.append(tuple(1 if axis in indexed else extent for axis, extent in enumerate(base.shape)))
         try:
-            shape = broadcast_shapes(*(own.shape for own in arrays))
+            shape = broadcast_shapes(*given)
         except ValueError:
-            shapes = " ".join(str(own.shape) for own in arrays)
+            shapes = " ".join(map(str, given))
             raise IndexError(
                 f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
             ) from None
         count = math.prod(shape)
-        rest = [axis for axis in range(base.ndim) if axis not in indexed]
+        rest = [axis for axis in range(base.ndim) if axis not in indexed and not self.along]
+        walked: tuple[int, ...] = ()
+        if self.along:
+            walked = tuple(0 if given[-1][axis] == 1 else base.strides[axis] for axis in range(base.ndim))
         if (
             mode == "raise"
             and self.on_device
@@ -175,6 +185,7 @@ class Selection:
             tuple(layouts),
             tuple(extents),
             tuple(strides),
+            walked,
         )
 
     def raise_if_bad(self, by_tuple: bool) -> None:
@@ -378,25 +389,11 @@ def get_item(x: CuArray, key: Any) -> CuArray:
 
 
 @functools.lru_cache(maxsize=4096)
-def _copy_where_call(machine: Target, out: Layout, source: Layout, mask: Layout) -> Prepared:
-    return Prepared(_plan.copy_where(machine, out, source, mask))
-
-
-def copy_where(out: CuArray, value: CuArray, mask: CuArray) -> None:
-    """``out = value`` where the mask is true; both broadcast to `out`, and `value` shares no memory with it."""
-    if out.size:
-        call = _copy_where_call(target(), out._layout, value._layout, mask._layout)
-        call.launch(out._pointer, value._pointer, mask._pointer)
-
-
-@functools.lru_cache(maxsize=4096)
 def _scatter_call(
     machine: Target, where: Indexed, values: tuple[int, ...], update: str, mode: str, unique: bool, voting: bool
 ) -> tuple[_plan.ScatterPlan, dict[str, Prepared]]:
     plan = _plan.scatter(machine, where, values, update, mode=mode, unique=unique, voting=voting)
-    launches: dict[str, _plan.Plan | None] = {"write": plan.write, "slots": plan.slots, "vote": plan.vote}
-    if plan.sort:
-        launches |= {"tally": plan.sort.tally, "scan": plan.sort.scan, "move": plan.sort.move}
+    launches = {"write": plan.write, "slots": plan.slots, "vote": plan.vote}
     return plan, {name: Prepared(own) for name, own in launches.items() if own is not None}
 
 
@@ -426,47 +423,18 @@ def scatter(
     else:
         runtime = _runtime.get()
         count = math.prod(where.shape)
-        slots = runtime.allocate(8 * count)
+        slots = allocate(layout(_INT64, (count,)))
         if plan.kind == "vote":
             last = runtime.allocate(4 * math.prod(where.extents))
-            calls["slots"].launch(slots.pointer, last.pointer, word, *selection.pointers)
-            calls["vote"].launch(last.pointer, slots.pointer)
-            calls["write"].launch(out, source, 0, slots.pointer, last.pointer)
+            calls["slots"].launch(slots._pointer, last.pointer, word, *selection.pointers)
+            calls["vote"].launch(last.pointer, slots._pointer)
+            calls["write"].launch(out, source, 0, slots._pointer, last.pointer)
         else:
-            assert plan.sort is not None
-            calls["slots"].launch(slots.pointer, 0, word, *selection.pointers)
-            ordered, tuples = _sort(plan.sort, calls, slots, count)
-            calls["write"].launch(out, source, 0, ordered.pointer, tuples.pointer)
+            calls["slots"].launch(slots._pointer, 0, word, *selection.pointers)
+            ordered, tuples = sort_rows_with_indices(slots)  # equal slots in the order of their tuples
+            calls["write"].launch(out, source, 0, ordered._pointer, tuples._pointer)
     if word:
         selection.raise_if_bad(by_tuple=True)
-
-
-def _sort(plan: _plan.RadixPlan, calls: dict[str, Prepared], slots: Any, count: int) -> tuple[Any, Any]:
-    """Slots in order, and the tuples that they belong to, equal slots in the order of their tuples."""
-    runtime = _runtime.get()
-    counts = runtime.allocate(8 * (plan.counts + 1))
-    other, tuples, spare = (runtime.allocate(8 * count) for _ in range(3))
-    given = 0
-    for step in range(plan.passes):
-        head = (other.pointer, spare.pointer, slots.pointer, given, counts.pointer, 4 * step)
-        calls["tally"].launch(*head)
-        calls["scan"].launch(counts.pointer)
-        calls["move"].launch(*head)
-        slots, other = other, slots
-        tuples, spare = spare, tuples
-        given = tuples.pointer
-    return slots, tuples
-
-
-def may_share(a: CuArray, b: CuArray) -> bool:
-    """Whether two arrays may have elements in common; conservative."""
-    first, second = a._layout, b._layout
-    return (
-        first.size > 0
-        and second.size > 0
-        and a._pointer + first.low < b._pointer + second.high
-        and b._pointer + second.low < a._pointer + first.high
-    )
 
 
 def as_values(value: Any, dtype: np.dtype, what: str) -> CuArray:
@@ -503,8 +471,7 @@ def set_item(x: CuArray, key: Any, value: Any) -> None:
     mask = selection.only_mask
     if mask is not None and values.size == 1 and values.ndim <= 1:
         shape = (1,) * mask.axis + mask.array.shape + (1,) * (base.ndim - mask.axis - mask.array.ndim)
-        own = copy_array(mask.array) if may_share(base, mask.array) else mask.array
-        copy_where(base, values.reshape(()), own.reshape(shape))
+        copy_where(base, values.reshape(()), mask.array.reshape(shape))
         return
     put(selection, values, unique=mask is not None)
 

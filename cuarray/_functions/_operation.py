@@ -12,7 +12,7 @@ from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import Loop, OperandType, Signature, check_castable, is_struct, operand_type, pack_scalar
 from cuarray._launch import Prepared
-from cuarray._layout import Layout, broadcast_shapes, contiguous_strides, layout, like_layout
+from cuarray._layout import Layout, broadcast_shapes, ordered_layout
 
 # What an operand is, as far as the choice of kernel goes: an array's layout, or a scalar's type.
 Kind = Layout | OperandType
@@ -126,7 +126,7 @@ class Operation:
             for out in outs
         ):
             # Written in place, an element could be overwritten before it was read.
-            aside = [out if out is None else _packed_like(out) for out in outs]
+            aside = [out if out is None else new_like(out) for out in outs]
             if self._keeps:
                 for result, out in zip(aside, outs, strict=True):
                     if result is not None:
@@ -189,7 +189,7 @@ class Operation:
         for wanted, dtype in zip(outs, (loop.output, loop.second), strict=False):
             assert dtype is not None
             if wanted is None:
-                wanted = _new_layout(dtype, shape, layouts, order)
+                wanted = ordered_layout(dtype, shape, order, layouts)
             else:
                 check_castable(dtype, wanted.dtype, casting, f"{self.__name__}: out")
                 if wanted.shape != shape:
@@ -229,14 +229,6 @@ class _OnlyWhere(Operation):
 
 def _operand_types(kinds: list[Kind]) -> tuple[OperandType, ...]:
     return tuple(kind.dtype if type(kind) is Layout else kind for kind in kinds)  # type: ignore[misc]
-
-
-def _new_layout(dtype: np.dtype, shape: tuple[int, ...], sources: list[Layout], order: str) -> Layout:
-    if order == "K":
-        return like_layout(dtype, shape, sources)
-    if order == "F" or (order == "A" and sources and all(source.f_contiguous for source in sources)):
-        return layout(dtype, shape, contiguous_strides(shape[::-1], dtype.itemsize)[::-1])
-    return layout(dtype, shape)
 
 
 def classify(name: str, operands: tuple[Any, ...]) -> tuple[list[Any], list[Kind]]:
@@ -295,10 +287,8 @@ def check_out(name: str, out: Any) -> Layout:
     return out._layout
 
 
-def partly_overlap(a: CuArray, b: CuArray) -> bool:
-    """Whether two arrays may share some elements in different places; conservative."""
-    if a._pointer == b._pointer and a._layout is b._layout:
-        return False
+def may_share(a: CuArray, b: CuArray) -> bool:
+    """Whether two arrays may have elements in common; conservative."""
     first, second = a._layout, b._layout
     return (
         first.size > 0
@@ -308,8 +298,15 @@ def partly_overlap(a: CuArray, b: CuArray) -> bool:
     )
 
 
-def _packed_like(array: CuArray) -> CuArray:
-    return allocate(like_layout(array.dtype, array.shape, [array._layout]))
+def partly_overlap(a: CuArray, b: CuArray) -> bool:
+    """Whether two arrays may share some elements in different places; conservative."""
+    return not (a._pointer == b._pointer and a._layout is b._layout) and may_share(a, b)
+
+
+def new_like(array: CuArray, dtype: np.dtype | None = None, order: str = "K") -> CuArray:
+    """A new array of this shape, its axes in memory in this order; elements are not set."""
+    own = array._layout
+    return allocate(ordered_layout(own.dtype if dtype is None else dtype, own.shape, order, [own]))
 
 
 # ---- copying is an operation too
@@ -326,13 +323,16 @@ copy_operation = Operation("copy", "ca::ops::Identity", 1, _resolve_copy)
 
 def copy_into(out: CuArray, value: Any, what: str = "copy", casting: str = "unsafe") -> None:
     """out[...] = value, where value is an array or a NumPy scalar of any dtype that may be cast."""
-    if type(value) is CuArray:
-        shape = broadcast_shapes(value.shape, out.shape) if _broadcastable(value.shape, out.shape) else None
-        if shape != out.shape:
-            value = _drop_leading_ones(value, out.ndim)
-            if not _broadcastable(value.shape, out.shape) or broadcast_shapes(value.shape, out.shape) != out.shape:
-                raise ValueError(f"{what}: could not broadcast an array of shape {value.shape} into shape {out.shape}")
+    if type(value) is CuArray and not _broadcastable(value.shape, out.shape):
+        value = _drop_leading_ones(value, out.ndim)
+        if not _broadcastable(value.shape, out.shape):
+            raise ValueError(f"{what}: could not broadcast an array of shape {value.shape} into shape {out.shape}")
     copy_operation(value, out=out, casting=casting)
+
+
+def copy_where(out: CuArray, value: CuArray, mask: CuArray) -> None:
+    """``out = value``, of any dtype, where a mask of bool is true; both broadcast to `out`."""
+    copy_operation.only_where(mask, value, out=out, casting="unsafe")
 
 
 def _drop_leading_ones(value: CuArray, ndim: int) -> CuArray:

@@ -9,8 +9,8 @@ import numpy as np
 from cuarray import _plan
 from cuarray._array import CuArray, basic_index, view_of
 from cuarray._dtypes import as_dtype
-from cuarray._functions._advanced import may_share, scatter, select, target
-from cuarray._functions._operation import assign
+from cuarray._functions._advanced import scatter, select, target
+from cuarray._functions._operation import assign, may_share
 from cuarray._functions.creation import asarray
 from cuarray._functions.creation import copy as copy_array
 from cuarray._layout import broadcast_shapes

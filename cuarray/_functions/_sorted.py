@@ -1,4 +1,4 @@
-"""What sorting, searching, sets and order statistics are made of: launches over C-contiguous rows.
+"""What sorting, searching, sets and order statistics are made of: sorts and searches of C-contiguous rows.
 
 Rows are the last axis of a C-contiguous array. Nothing here checks its arguments: the functions above have done so.
 """
@@ -53,16 +53,6 @@ def own(x: CuArray) -> CuArray:
     return x
 
 
-def joined(*parts: CuArray) -> CuArray:
-    """One-dimensional arrays of one dtype, one after another."""
-    result = allocate(layout(parts[0].dtype, (sum(part.size for part in parts),)))
-    first = 0
-    for part in parts:
-        result[first : first + part.size] = part
-        first += part.size
-    return result
-
-
 @functools.lru_cache(maxsize=4096)
 def _prepare_sort(
     dtype: np.dtype, rows: int, n: int, values: bool, indices: bool, descending: bool
@@ -104,81 +94,6 @@ def sort_rows_with_indices(x: CuArray, descending: bool = False) -> tuple[CuArra
     return _sort(x, True, True, descending)  # type: ignore[return-value]
 
 
-@functools.lru_cache(maxsize=4096)
-def _prepare_gather(itemsize: int, rows: int, n: int, inner: int, count: int, step: int) -> Prepared:
-    return Prepared(_plan.gather_rows(_runtime.get().target, itemsize, rows, n, inner, count, step))
-
-
-def gather_rows(x: CuArray, indices: CuArray) -> CuArray:
-    """Of each row the elements at `indices`: those of its own row, or the same for all if these have one axis."""
-    count, n = indices.shape[-1], x.shape[-1]
-    shared = indices.ndim == 1
-    result = allocate(layout(x.dtype, (*x.shape[:-1], count)))
-    if result.size:
-        rows = result.size // count
-        step = 0 if shared else count
-        launch = _prepare_gather(x.itemsize, rows, n, 1, count, step)
-        launch.launch(result._pointer, x._pointer, indices._pointer)
-    return result
-
-
-def take_first_axis(x: CuArray, indices: CuArray) -> CuArray:
-    """x[indices] of a C-contiguous array, `indices` with one axis."""
-    result = allocate(layout(x.dtype, (indices.size, *x.shape[1:])))
-    if result.size:
-        inner = result.size // indices.size
-        launch = _prepare_gather(x.itemsize, 1, x.shape[0], inner, indices.size, 0)
-        launch.launch(result._pointer, x._pointer, indices._pointer)
-    return result
-
-
-@functools.lru_cache(maxsize=1024)
-def _prepare_scatter(itemsize: int, count: int) -> Prepared:
-    return Prepared(_plan.scatter_rows(_runtime.get().target, itemsize, count))
-
-
-def scattered(x: CuArray, indices: CuArray) -> CuArray:
-    """An array with x[j] at indices[j], a permutation."""
-    result = allocate(x._layout)
-    if x.size:
-        _prepare_scatter(x.itemsize, x.size).launch(result._pointer, x._pointer, indices._pointer)
-    return result
-
-
-@functools.lru_cache(maxsize=1024)
-def _prepare_select(n: int, ranks: bool) -> tuple[tuple[Prepared, Prepared], Prepared, int]:
-    plan = _plan.select(_runtime.get().target, n, ranks)
-    return (Prepared(plan.counting[0]), Prepared(plan.counting[1])), Prepared(plan.place), plan.blocks
-
-
-def _count_flags(flags: CuArray, counts: CuArray, launches: tuple[Prepared, Prepared]) -> None:
-    for launch in launches:
-        launch.launch(0, flags._pointer, counts._pointer)
-
-
-def positions(flags: CuArray) -> CuArray:
-    """Where the flags, a one-dimensional array of bool, are set. Waits for the device."""
-    if not flags.size:
-        return allocate(layout(INT64, (0,)))
-    launches, place, blocks = _prepare_select(flags.size, False)
-    counts = allocate(layout(INT64, (blocks + 1,)))
-    _count_flags(flags, counts, launches)
-    result = allocate(layout(INT64, (counts[blocks].item(),)))
-    place.launch(result._pointer, flags._pointer, counts._pointer)
-    return result
-
-
-def ranks(flags: CuArray) -> CuArray:
-    """How many flags are set up to each, less 1."""
-    result = allocate(layout(INT64, flags.shape))
-    if flags.size:
-        launches, place, blocks = _prepare_select(flags.size, True)
-        counts = allocate(layout(INT64, (blocks + 1,)))
-        _count_flags(flags, counts, launches)
-        place.launch(result._pointer, flags._pointer, counts._pointer)
-    return result
-
-
 SIDES = {"left": 0, "right": 1, "contains": 2}
 
 
@@ -194,20 +109,6 @@ def search_rows(rows: CuArray, wanted: CuArray, side: str) -> CuArray:
         n, count = rows.shape[-1], wanted.size
         launch = _prepare_search(rows.dtype, SIDES[side], result.size // count, n, count, 0)
         launch.launch(result._pointer, rows._pointer, wanted._pointer)
-    return result
-
-
-@functools.lru_cache(maxsize=1024)
-def _prepare_running_sums(rows: int, n: int) -> Prepared:
-    return Prepared(_plan.running_sums(_runtime.get().target, rows, n))
-
-
-def running_sums(x: CuArray) -> CuArray:
-    """Running sums of float64 along the rows."""
-    result = allocate(x._layout)
-    if x.size:
-        n = x.shape[-1]
-        _prepare_running_sums(x.size // n, n).launch(result._pointer, x._pointer)
     return result
 
 

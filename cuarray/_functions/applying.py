@@ -10,6 +10,7 @@ import numpy as np
 
 from cuarray._array import CuArray
 from cuarray._functions._operation import copy_into
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, empty
 from cuarray._functions.manipulation import expand_dims, moveaxis
 
@@ -28,7 +29,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
            [4, 3]])
     """
     x = asarray(arr)
-    axis = np.lib.array_utils.normalize_axis_index(operator.index(axis), x.ndim)
+    axis = normalize_axis(axis, x.ndim)
     vectors = moveaxis(x, axis, -1)
     result: CuArray | None = None
     for index in np.ndindex(vectors.shape[:-1]):

@@ -11,9 +11,9 @@ import numpy as np
 from cuarray import _runtime
 from cuarray._array import CuArray, allocate, new, view_of
 from cuarray._dtypes import as_storage_dtype, check_castable, is_same, operand_type
-from cuarray._functions._operation import copy_into, copy_operation, partly_overlap
+from cuarray._functions._operation import copy_into, copy_operation, new_like
 from cuarray._interop import dlpack
-from cuarray._layout import Layout, contiguous_strides, layout, like_layout
+from cuarray._layout import contiguous_strides, layout, ordered_layout
 
 
 def as_shape(shape: Any) -> tuple[int, ...]:
@@ -54,15 +54,6 @@ def check_order(order: Any, allowed: str = "CFAK") -> str:
         names = ", ".join(map(repr, allowed))
         raise ValueError(f"order must be one of {names}, not {order!r}")
     return order.upper()
-
-
-def ordered_layout(dtype: np.dtype, shape: tuple[int, ...], order: str, source: Layout | None = None) -> Layout:
-    """The layout of a new array of this shape, its axes in memory in this order: as `source` has them for "K"."""
-    if order == "A":
-        order = "F" if source is not None and source.f_contiguous and not source.c_contiguous else "C"
-    if order == "F":
-        return layout(dtype, shape, contiguous_strides(shape[::-1], dtype.itemsize)[::-1])
-    return like_layout(dtype, shape, [source] if order == "K" and source is not None else [])
 
 
 def _has_order(x: CuArray, order: str) -> bool:
@@ -294,7 +285,7 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> CuArray:
 
 
 def _copied(x: CuArray, order: str = "K") -> CuArray:
-    result = allocate(ordered_layout(x.dtype, x.shape, order, x._layout))
+    result = new_like(x, order=order)
     copy_operation(x, out=result)
     return result
 
@@ -325,7 +316,7 @@ def astype(
     check_castable(x.dtype, wanted, casting, "astype")
     if is_same(x.dtype, wanted) and not copy and _has_order(x, order):
         return x
-    result = allocate(ordered_layout(wanted, x.shape, order, x._layout))
+    result = new_like(x, wanted, order)
     copy_operation(x, out=result, casting="unsafe")
     return result
 
@@ -368,8 +359,6 @@ def copyto(dst: CuArray, src: Any, casting: str = "same_kind", where: Any = True
         return
     src = asarray(src)
     check_castable(src.dtype, dst.dtype, casting, "copyto: src")
-    if partly_overlap(dst, src):
-        src = copy(src)
     copy_into(dst, src, "copyto")
 
 
@@ -384,7 +373,7 @@ def empty(shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any 
     (2, 3)
     """
     check_device(device)
-    return allocate(ordered_layout(as_storage_dtype(dtype), as_shape(shape), check_order(order, "CF")))
+    return allocate(ordered_layout(as_storage_dtype(dtype), as_shape(shape), check_order(order, "CF"), ()))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> CuArray:
@@ -433,14 +422,14 @@ def _like(x: Any, dtype: Any, order: str, shape: Any, device: Any) -> CuArray:
     x = asarray(x)
     own = x.dtype if dtype is None else as_storage_dtype(dtype)
     if shape is None:
-        return allocate(ordered_layout(own, x.shape, order, x._layout))
+        return new_like(x, own, order)
     extents = as_shape(shape)
     if order == "K" and len(extents) == x.ndim:  # the order of the axes, at other extents
         strides = x.strides
         axes = sorted(range(x.ndim), key=lambda axis: (-abs(strides[axis]), axis))
         packed = contiguous_strides(tuple(extents[axis] for axis in axes), own.itemsize)
         return allocate(layout(own, extents, tuple(packed[axes.index(axis)] for axis in range(x.ndim))))
-    return allocate(ordered_layout(own, extents, "C" if order == "K" else order, x._layout))
+    return allocate(ordered_layout(own, extents, "C" if order == "K" else order, [x._layout]))
 
 
 def empty_like(

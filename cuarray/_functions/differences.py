@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from cuarray._array import CuArray, allocate
-from cuarray._dtypes import result_type
 from cuarray._functions._operation import copy_into
 from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, astype
 from cuarray._functions.elementwise import add, divide, multiply, not_equal, subtract
+from cuarray._functions.joining import concatenate
 from cuarray._functions.manipulation import broadcast_to, ravel
 from cuarray._functions.reductions import sum
 from cuarray._layout import layout
@@ -21,27 +21,6 @@ from cuarray._layout import layout
 def _along(axis: int, part: Any) -> tuple[Any, ...]:
     """The key that selects `part` of `axis`, and all of those before and after it."""
     return (slice(None),) * axis + (part,)
-
-
-def _joined(parts: list[CuArray], axis: int) -> CuArray:
-    dtype = result_type(*(part.dtype for part in parts))
-    shape = list(parts[0].shape)
-    shape[normalize_axis(axis, len(shape))] = 0
-    for part in parts:
-        if part.ndim != len(shape):
-            raise ValueError(
-                f"arrays to be joined must have one number of axes; they have {len(shape)} and {part.ndim}"
-            )
-        if any(own != extent for d, (own, extent) in enumerate(zip(part.shape, shape, strict=True)) if d != axis):
-            raise ValueError(f"arrays to be joined must agree in all axes but {axis}; one has shape {part.shape}")
-        shape[axis] += part.shape[axis]
-    result = allocate(layout(dtype, tuple(shape)))
-    start = 0
-    for part in parts:
-        stop = start + part.shape[axis]
-        copy_into(result[_along(axis, slice(start, stop))], part)
-        start = stop
-    return result
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> CuArray:
@@ -67,7 +46,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     parts = [None if part is None else asarray(part) for part in (prepend, append)]
     before, after = (broadcast_to(part, one) if part is not None and part.ndim == 0 else part for part in parts)
     if before is not None or after is not None:
-        x = _joined([part for part in (before, x, after) if part is not None], number)
+        x = concatenate([part for part in (before, x, after) if part is not None], number)
     for _ in range(n):
         later, earlier = x[_along(number, slice(1, None))], x[_along(number, slice(None, -1))]
         x = not_equal(later, earlier) if x.dtype == bool else subtract(later, earlier)
@@ -91,7 +70,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> CuArray:
             if not np.can_cast(own.dtype, x.dtype, "same_kind"):
                 raise TypeError(f"ediff1d: dtype of {what} must be compatible with the array's dtype {x.dtype}")
             parts.insert(0 if what == "to_begin" else len(parts), astype(own, x.dtype, copy=False))
-    return parts[0] if len(parts) == 1 else _joined(parts, 0)
+    return parts[0] if len(parts) == 1 else concatenate(parts)
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> CuArray:

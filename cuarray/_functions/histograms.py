@@ -14,6 +14,8 @@ from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import as_dtype, result_type
 from cuarray._functions import _sorted
+from cuarray._functions._compaction import compress_flat, target
+from cuarray._functions._known import take_known
 from cuarray._functions.creation import asarray, zeros
 from cuarray._functions.elementwise import where
 from cuarray._functions.order_statistics import percentile
@@ -36,7 +38,12 @@ def _prepare_count(n: int, bins: int) -> tuple[Prepared, int, bool]:
 
 @functools.lru_cache(maxsize=1024)
 def _prepare_segments(n: int, bins: int) -> Prepared:
-    return Prepared(_plan.segment_sums(_runtime.get().target, n, bins))
+    return Prepared(_plan.segment_sums(target(), n, bins))
+
+
+@functools.lru_cache(maxsize=1024)
+def _prepare_sums_in_order(n: int, bins: int) -> Prepared:
+    return Prepared(_plan.sums_in_order(n, bins))
 
 
 def _count(numbers: CuArray, bins: int) -> CuArray:
@@ -53,10 +60,14 @@ def _sum_weights(numbers: CuArray, weights: CuArray, bins: int) -> CuArray:
     """The sums of float64 weights by number, in the order in which they stand."""
     if not numbers.size or not bins:
         return zeros(bins, np.float64)
+    result = allocate(layout(np.dtype(np.float64), (bins,)))
+    if target().one_thread_blocks:
+        weights = _sorted.flat(weights)
+        _prepare_sums_in_order(numbers.size, bins).launch(result._pointer, numbers._pointer, weights._pointer)
+        return result
     ordered, order = _sorted.sort_rows_with_indices(numbers)
     bounds = _sorted.search_rows(ordered, arange(bins + 1), "left")
-    parts = _sorted.gather_rows(_sorted.flat(weights), order)
-    result = allocate(layout(np.dtype(np.float64), (bins,)))
+    parts = take_known(_sorted.flat(weights), order)
     _prepare_segments(numbers.size, bins).launch(result._pointer, bounds._pointer, parts._pointer)
     return result
 
@@ -215,7 +226,7 @@ def _number_of_bins(name: str, x: CuArray, rule: str, range: Any, weights: Any) 
         raise TypeError(f"{name}: with weights the number of bins must be given")
     first, last = _outer_edges(name, x, range)
     if range is not None:
-        x = _sorted.take_first_axis(x, _sorted.positions((x >= first) & (x <= last)))
+        x = compress_flat(x, (x >= first) & (x <= last))
     if not x.size:
         return 1, first, last
     width = _WIDTHS[rule](x, name, (first, last))

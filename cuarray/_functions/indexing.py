@@ -16,15 +16,14 @@ from cuarray._functions._advanced import (
     _Entry,
     as_values,
     check_on_cpu,
-    copy_where,
     gather,
-    may_share,
     unravel,
     unravel_into,
 )
 from cuarray._functions._advanced import put as store
 from cuarray._functions._compaction import compress_flat, true_positions
-from cuarray._functions._operation import check_out, copy_into, partly_overlap
+from cuarray._functions._operation import check_out, copy_into, copy_where, may_share
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions._scatter import scatter_at
 from cuarray._functions.creation import _arrays_to_numpy, asarray, empty, full, zeros_like
 from cuarray._functions.creation import copy as copy_array
@@ -37,13 +36,6 @@ from cuarray._layout import broadcast_shapes
 __all__ = ["compress_flat", "scatter_at", "true_positions"]
 
 _INT64 = np.dtype(np.int64)
-
-
-def _normal_axis(axis: Any, ndim: int) -> int:
-    number = operator.index(axis)
-    if not -ndim <= number < ndim:
-        raise np.exceptions.AxisError(number, ndim)
-    return number % ndim
 
 
 def _own(x: Any, name: str) -> CuArray:
@@ -163,7 +155,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: CuArray | None = No
     elif x.ndim == 0 and operator.index(axis) in (0, -1):
         x, axis = x.reshape(1), 0
     else:
-        axis = _normal_axis(axis, x.ndim)
+        axis = normalize_axis(axis, x.ndim)
     own = _integers(indices)
     shape = (*x.shape[:axis], *own.shape, *x.shape[axis + 1 :])
     if 0 in (*x.shape[:axis], own.size) or (0 in shape and mode != "raise"):  # nothing is read, no index looked at
@@ -173,7 +165,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: CuArray | None = No
     return _deliver("take", gather(_along(x, axis, own, mode), mode), out)
 
 
-def _along_all(x: CuArray, indices: Any, axis: int | None) -> Selection:
+def _along_all(x: CuArray, indices: Any, axis: int | None, reading: bool) -> Selection:
     own = indices if isinstance(indices, CuArray | np.ndarray) else asarray(indices)
     if own.dtype.kind not in "iu":
         raise IndexError("`indices` must be an integer array")
@@ -181,20 +173,20 @@ def _along_all(x: CuArray, indices: Any, axis: int | None) -> Selection:
         if own.ndim != 1:
             raise ValueError("when axis=None, `indices` must have a single dimension.")
         x, axis = x.reshape(-1), 0
-    axis = _normal_axis(axis, x.ndim)
+    axis = normalize_axis(axis, x.ndim)
     if own.ndim != x.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     on_device = isinstance(own, CuArray)
     if isinstance(own, np.ndarray):
         own = own.astype(np.int64)
         check_on_cpu(own, x.shape[axis], axis)
-    entries = []
+    entries = [_Entry(asarray(own), axis, axis, on_device)]
+    if reading:
+        return Selection(x, entries, 0, along=True)
     for d, extent in enumerate(x.shape):
-        if d == axis:
-            entries.append(_Entry(asarray(own), d, d, on_device))
-        else:
+        if d != axis:
             places = arange(extent).reshape(tuple(extent if k == d else 1 for k in range(x.ndim)))
-            entries.append(_Entry(places, d, d, False))
+            entries.insert(d, _Entry(places, d, d, False))
     return Selection(x, entries, 0)
 
 
@@ -210,7 +202,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> CuArray:
            [40, 60]])
     """
     x = asarray(arr)
-    return gather(_along_all(ravel(x) if axis is None else x, indices, axis))
+    return gather(_along_all(ravel(x) if axis is None else x, indices, axis, reading=True))
 
 
 def compress(condition: Any, a: Any, axis: int | None = None, out: CuArray | None = None) -> CuArray:
@@ -414,7 +406,7 @@ def put_along_axis(arr: CuArray, indices: Any, values: Any, axis: int | None) ->
     x = _own(arr, "put_along_axis")
     own = as_values(values, x.dtype, "put_along_axis")
     flat = ravel(x) if axis is None else x
-    store(_along_all(flat, indices, axis), copy_array(own) if may_share(x, own) else own)
+    store(_along_all(flat, indices, axis, reading=False), copy_array(own) if may_share(x, own) else own)
     if axis is None and not x._layout.c_contiguous:
         copy_into(x, flat.reshape(x.shape))
 
@@ -486,11 +478,7 @@ def copy_into_where(dst: CuArray, src: Any, casting: str, where: Any) -> None:
 
 
 def _write_where(x: CuArray, values: CuArray, mask: CuArray) -> None:
-    if mask.dtype.kind != "b":
-        mask = mask.astype(np.bool_)
-    elif may_share(x, mask):
-        mask = copy_array(mask)
-    copy_where(x, copy_array(values) if partly_overlap(x, values) else values, mask)
+    copy_where(x, values, mask if mask.dtype.kind == "b" else mask.astype(np.bool_))
 
 
 def fill_diagonal(a: CuArray, val: Any, wrap: bool = False) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import as_storage_dtype, check_castable, is_same, operand_type, result_type
 from cuarray._functions._operation import check_out, copy_into
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, copy
 from cuarray._functions.manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape
 from cuarray._layout import Layout, contiguous_strides, layout
@@ -94,7 +95,7 @@ def concatenate(
     ndim = sources[0].ndim
     if not ndim:
         raise ValueError("concatenate: zero-dimensional arrays cannot be concatenated")
-    axis = np.lib.array_utils.normalize_axis_index(operator.index(axis), ndim)
+    axis = normalize_axis(axis, ndim)
     shape = list(sources[0].shape)
     for position, source in enumerate(sources[1:], 1):
         if source.ndim != ndim:
@@ -144,7 +145,7 @@ def stack(
     sources = [asarray(value) for value in _as_sequence("stack", arrays)]
     if len({source.shape for source in sources}) != 1:
         raise ValueError(f"stack: all arrays must have the same shape, not {[source.shape for source in sources]}")
-    axis = np.lib.array_utils.normalize_axis_index(operator.index(axis), sources[0].ndim + 1)
+    axis = normalize_axis(axis, sources[0].ndim + 1)
     return concatenate([expand_dims(source, axis) for source in sources], axis, out, dtype=dtype, casting=casting)
 
 
@@ -250,7 +251,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[CuArr
     x = asarray(ary)
     if not x.ndim:
         raise IndexError("array_split: ary has no axis to split")
-    axis = np.lib.array_utils.normalize_axis_index(operator.index(axis), x.ndim)
+    axis = normalize_axis(axis, x.ndim)
     extent = x.shape[axis]
     cuts: list[Any]
     if isinstance(indices_or_sections, list | tuple | np.ndarray | CuArray) and np.ndim(indices_or_sections):

@@ -11,6 +11,7 @@ import numpy as np
 from cuarray._array import CuArray, view_of
 from cuarray._dtypes import as_dtype, check_castable
 from cuarray._functions import _sorted, elementwise
+from cuarray._functions._known import take_along_known, take_known
 from cuarray._functions._operation import check_out, copy_into
 from cuarray._functions._reduction import normalize_axes
 from cuarray._functions.creation import asarray, full
@@ -18,6 +19,7 @@ from cuarray._functions.elementwise import equal, isnan, logical_not, maximum, m
 from cuarray._functions.manipulation import broadcast_to
 from cuarray._functions.reductions import any as any_of
 from cuarray._functions.reductions import count_nonzero, mean
+from cuarray._functions.scans import cumsum
 
 
 class _Slices(NamedTuple):
@@ -104,7 +106,7 @@ def nanmedian(
     middle = full((*count.shape, 2), 0, np.int64)
     middle[..., 0] = maximum((count - 1) // 2, 0)
     middle[..., 1] = maximum(minimum(count // 2, count - 1), 0)
-    result = mean(_sorted.gather_rows(ordered, middle), axis=-1)
+    result = mean(take_along_known(ordered, middle), axis=-1)
     return _finish("nanmedian", result, slices.ones if keepdims else slices.kept, out)
 
 
@@ -176,7 +178,7 @@ def _quantiles_of_rows(ordered: CuArray, q: np.ndarray, method: str, weak: bool)
     if method in _CHOOSING or (method == "linear" and q.dtype.kind in "iub"):
         choose = _CHOOSING.get(method, _INTERPOLATING["linear"])
         places = np.asarray(choose(np, n, wanted)).astype(np.int64)
-        result = _sorted.gather_rows(ordered, asarray(places))
+        result = take_known(ordered, asarray(places), -1)
     else:
         place = np.asarray(_INTERPOLATING[method](np, n, wanted))
         before = np.floor(place)
@@ -185,8 +187,8 @@ def _quantiles_of_rows(ordered: CuArray, q: np.ndarray, method: str, weak: bool)
         # Beyond the ends both are the element there.
         second = np.where((place >= n - 1) | (place < 0), first, first + 1)
         result = _interpolate(
-            _sorted.gather_rows(ordered, asarray(first)),
-            _sorted.gather_rows(ordered, asarray(second)),
+            take_known(ordered, asarray(first), -1),
+            take_known(ordered, asarray(second), -1),
             float(gamma[0]) if weak else asarray(gamma),
         )
     if ordered.dtype.kind == "f":
@@ -206,17 +208,13 @@ def _quantiles_of_valid(ordered: CuArray, count: CuArray, q: np.ndarray, method:
 
     if method in _CHOOSING or (method == "linear" and q.dtype.kind in "iub"):
         choose = _CHOOSING.get(method, _INTERPOLATING["linear"])
-        return _sorted.gather_rows(ordered, _sorted.packed(index(choose(elementwise, n, wanted))))
+        return take_along_known(ordered, index(choose(elementwise, n, wanted)))
     place = _INTERPOLATING[method](elementwise, n, wanted)
     before = elementwise.floor(place)
     gamma = _sorted.cast(_gamma(elementwise, method, place, before), ordered.dtype if weak else place.dtype)
     first = index(before)
     second = where((place >= last) | (place < 0), first, index(before + 1))
-    return _interpolate(
-        _sorted.gather_rows(ordered, _sorted.packed(first)),
-        _sorted.gather_rows(ordered, _sorted.packed(second)),
-        gamma,
-    )
+    return _interpolate(take_along_known(ordered, first), take_along_known(ordered, second), gamma)
 
 
 def _weighted_quantiles(name: str, rows: CuArray, weights: CuArray, count: CuArray | None, q: np.ndarray) -> CuArray:
@@ -225,10 +223,10 @@ def _weighted_quantiles(name: str, rows: CuArray, weights: CuArray, count: CuArr
     if not n:
         raise IndexError(f"{name}: index -1 is out of bounds for an axis of 0 elements")
     ordered, order = _sorted.sort_rows_with_indices(rows)
-    parts = _sorted.gather_rows(_sorted.cast(weights, np.float64), order)
+    parts = take_along_known(_sorted.cast(weights, np.float64), order)
     if count is not None:
         parts = where(isnan(ordered), 0.0, parts)
-    sums = _sorted.running_sums(parts)
+    sums = cumsum(parts, axis=-1)
     sums = sums / sums[..., -1:]
     bad = isnan(sums[..., -1])
     if bool(any_of(bad if count is None else bad & (count > 0))):
@@ -239,7 +237,7 @@ def _weighted_quantiles(name: str, rows: CuArray, weights: CuArray, count: CuArr
     sums = where(equal(sums, 0), -1.0, sums)
     wanted = asarray(np.asarray(q.reshape(-1), sums.dtype))
     places = minimum(_sorted.search_rows(_sorted.packed(sums), wanted, "left"), n - 1)
-    result = _sorted.gather_rows(ordered, places)
+    result = take_along_known(ordered, places)
     if count is not None:
         return where((count > 0)[..., None], result, ordered[..., -1:])
     if ordered.dtype.kind == "f":

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from cuarray._array import CuArray
+from cuarray._functions._known import take_known
 from cuarray._functions._operation import copy_into
-from cuarray._functions._rows import take_rows
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import (
     array,
     as_shape,
@@ -28,13 +29,9 @@ from cuarray._functions.reductions import any as any_of
 from cuarray._functions.reductions import argmax
 
 
-def _axis_of(x: CuArray, axis: Any) -> int:
-    return np.lib.array_utils.normalize_axis_index(operator.index(axis), x.ndim)
-
-
 def _flat_unless(x: CuArray, axis: int | None) -> tuple[CuArray, int]:
     """The array and the axis; with axis=None its elements on one axis."""
-    return (x if x.ndim == 1 else ravel(x), 0) if axis is None else (x, _axis_of(x, axis))
+    return (x if x.ndim == 1 else ravel(x), 0) if axis is None else (x, normalize_axis(axis, x.ndim))
 
 
 def _along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -101,7 +98,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> CuArray:
         return _own(reshape(result, (*head, extent * times, *tail)))
     if counts.size != x.shape[axis]:
         raise ValueError(f"repeat: {counts.size} repeats for {x.shape[axis]} elements along axis {axis}")
-    return take_rows(x, np.repeat(np.arange(counts.size), counts), axis)
+    return take_known(x, asarray(np.repeat(np.arange(counts.size), counts)), axis)
 
 
 def roll(a: Any, shift: Any, axis: Any = None) -> CuArray:
@@ -260,7 +257,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> CuArray:
     old[places] = False
     sources[old] = np.arange(extent)
     sources[places] = extent + np.arange(count)
-    return _in_order_of(x, take_rows(concatenate((x, new), axis), sources, axis))
+    return _in_order_of(x, take_known(concatenate((x, new), axis), asarray(sources), axis))
 
 
 def delete(arr: Any, obj: Any, axis: int | None = None) -> CuArray:
@@ -288,7 +285,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> CuArray:
         return copy(x, "F" if x._layout.f_contiguous and not x._layout.c_contiguous else "C")
     first, last = int(numbers[0]), int(numbers[-1]) + 1
     if last - first > numbers.size:
-        return _in_order_of(x, take_rows(x, np.delete(np.arange(extent), numbers), axis))
+        return _in_order_of(x, take_known(x, asarray(np.delete(np.arange(extent), numbers)), axis))
     shape = (*x.shape[:axis], extent - numbers.size, *x.shape[axis + 1 :])
     result = empty(shape, x.dtype, "F" if x._layout.f_contiguous and not x._layout.c_contiguous else "C")
     copy_into(result[_along(axis, slice(None, first))], x[_along(axis, slice(None, first))])

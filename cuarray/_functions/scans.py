@@ -10,13 +10,13 @@ import numpy as np
 from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import as_dtype, check_castable, is_same, resolve_reduction
-from cuarray._functions._operation import check_out, copy_into, partly_overlap
+from cuarray._functions._operation import check_out, copy_into, new_like, partly_overlap
 from cuarray._functions._reduction import fold, normalize_axis, reorderable
 from cuarray._functions.creation import asarray, ascontiguousarray, astype
 from cuarray._functions.elementwise import add, multiply
 from cuarray._functions.manipulation import ravel
 from cuarray._launch import Prepared
-from cuarray._layout import Layout, layout, like_layout
+from cuarray._layout import Layout, layout
 from cuarray._table import Reduction
 
 
@@ -52,7 +52,7 @@ def _scan(
         if not is_same(out.dtype, loop) or partly_overlap(out, source):
             wanted, out = out, None
     if out is None:
-        out = allocate(like_layout(loop, source.shape, [source._layout]))
+        out = new_like(source, loop)
     if out.size:
         prepared, scratch_bytes = _prepare_scan(row, arguments, in_order, source._layout, out._layout, axis, loop)
         scratch = _runtime.get().allocate(scratch_bytes)

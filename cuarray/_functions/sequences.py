@@ -12,6 +12,7 @@ from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import as_dtype, check_castable, result_type
 from cuarray._functions._namespace import namespace
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import array, asarray, ascontiguousarray, astype, copy, copyto, empty, zeros
 from cuarray._functions.elementwise import (
     absolute,
@@ -178,7 +179,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     array([0, 1, 2, 3, 4])
     """
     x = asarray(p)
-    axis = np.lib.array_utils.normalize_axis_index(operator.index(axis), x.ndim)
+    axis = normalize_axis(axis, x.ndim)
     later = (slice(None),) * axis + (slice(1, None),)
     steps = subtract(x[later], x[(slice(None),) * axis + (slice(None, -1),)])
     discont = period / 2 if discont is None else discont
@@ -218,7 +219,7 @@ def _bit_axis(name: str, x: CuArray, kinds: str, axis: Any, bitorder: Any) -> tu
         raise TypeError(f"{name}: a must be of {what}, not {x.dtype}")
     if axis is None or (not x.ndim and axis in (0, -1)):  # NumPy lets a 0-d array have one axis here
         return ravel(x), 0
-    return x, np.lib.array_utils.normalize_axis_index(operator.index(axis), x.ndim)
+    return x, normalize_axis(axis, x.ndim)
 
 
 def packbits(a: Any, /, axis: int | None = None, bitorder: str = "big") -> CuArray:

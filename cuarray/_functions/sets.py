@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +9,15 @@ import numpy as np
 from cuarray._array import CuArray, view_of
 from cuarray._dtypes import as_dtype, result_type
 from cuarray._functions import _sorted
+from cuarray._functions._compaction import true_positions
+from cuarray._functions._known import put_known, take_known
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, empty, ones, zeros
 from cuarray._functions.elementwise import equal, isnan, logical_not, not_equal
+from cuarray._functions.joining import concatenate
 from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import any as any_of
+from cuarray._functions.scans import cumsum
 
 
 class UniqueAllResult(NamedTuple):
@@ -56,16 +60,20 @@ def _runs(
 ) -> list[CuArray]:
     """The unique ones among sorted elements or rows, and what else is asked for."""
     flags = _first_of_equals(values, equal_nan)
-    first = _sorted.positions(flags)
-    result = [_sorted.take_first_axis(values, first)]
+    first = true_positions(flags)
+    result = [take_known(values, first)]
     if index:
         assert order is not None
-        result.append(_sorted.take_first_axis(order, first))
+        result.append(take_known(order, first))
     if inverse:
         assert order is not None
-        result.append(_sorted.scattered(_sorted.ranks(flags), order))
+        ranks = cumsum(flags)
+        ranks -= 1
+        places = empty(ranks.size, np.int64)
+        put_known(places, order, ranks)
+        result.append(places)
     if counts:
-        bounds = _sorted.joined(first, asarray(np.array([values.shape[0]])))
+        bounds = concatenate((first, asarray(np.array([values.shape[0]]))))
         result.append(bounds[1:] - bounds[:-1])
     return result
 
@@ -76,8 +84,8 @@ def _unique(
     x = asarray(x)
     as_dtype(x.dtype, "unique")
     if axis is None or x.ndim == 1:
-        if axis is not None and operator.index(axis) not in (0, -1):
-            raise np.exceptions.AxisError(axis, 1)
+        if axis is not None:
+            normalize_axis(axis, 1)
         elements = _sorted.flat(x)
         if index or inverse:
             ordered, order = _sorted.sort_rows_with_indices(elements)
@@ -87,15 +95,13 @@ def _unique(
         if inverse and axis is None:
             result[1 + index] = _sorted.own(result[1 + index].reshape(x.shape))
         return result
-    number = operator.index(axis)
-    if not -x.ndim <= number < x.ndim:
-        raise np.exceptions.AxisError(number, x.ndim)
+    number = normalize_axis(axis, x.ndim)
     front = _sorted.packed(view_of(x, lambda ghost: np.moveaxis(ghost, number, 0)))
     shape = front.shape
     rows = front.reshape(shape[0], int(np.prod(shape[1:])))
     if rows.size:
         order = _row_order(rows)
-        result = _runs(_sorted.take_first_axis(rows, order), order, equal_nan, index, inverse, counts)
+        result = _runs(take_known(rows, order), order, equal_nan, index, inverse, counts)
     else:  # rows without elements are equal; without rows there is nothing
         kept = min(shape[0], 1)
         result = [empty((kept, rows.shape[1]), x.dtype)]
@@ -111,8 +117,8 @@ def _row_order(rows: CuArray) -> CuArray:
     columns = _sorted.packed(rows.T)
     order = arange(rows.shape[0])
     for number in reversed(range(columns.shape[0])):
-        column = _sorted.gather_rows(columns[number], order)
-        order = _sorted.gather_rows(order, _sorted.argsort_rows(column))
+        column = take_known(columns[number], order)
+        order = take_known(order, _sorted.argsort_rows(column))
     return order
 
 
@@ -220,7 +226,7 @@ def union1d(ar1: Any, ar2: Any) -> CuArray:
     >>> ca.union1d(ca.array([1, 2]), ca.array([2, 0]))
     array([0, 1, 2])
     """
-    return unique(_sorted.joined(*_pair("union1d", ar1, ar2)))
+    return unique(concatenate(_pair("union1d", ar1, ar2)))
 
 
 def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
@@ -237,15 +243,15 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
     if not assume_unique:
         a, first_a = unique(a, return_index=True)
         b, first_b = unique(b, return_index=True)
-    values, order = _sorted.sort_rows_with_indices(_sorted.joined(a, b))
-    found = _sorted.positions(equal(values[1:], values[:-1]))
-    common = _sorted.take_first_axis(values, found)
+    values, order = _sorted.sort_rows_with_indices(concatenate((a, b)))
+    found = true_positions(equal(values[1:], values[:-1]))
+    common = take_known(values, found)
     if not return_indices:
         return common
-    in_a = _sorted.take_first_axis(order, found)
-    in_b = _sorted.take_first_axis(order, found + 1) - a.size
+    in_a = take_known(order, found)
+    in_b = take_known(order, found + 1) - a.size
     if not assume_unique:
-        in_a, in_b = _sorted.take_first_axis(first_a, in_a), _sorted.take_first_axis(first_b, in_b)
+        in_a, in_b = take_known(first_a, in_a), take_known(first_b, in_b)
     return common, in_a, in_b
 
 
@@ -259,12 +265,12 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> CuArray:
     a, b = _pair("setxor1d", ar1, ar2)
     if not assume_unique:
         a, b = unique(a), unique(b)
-    values = _sorted.sort_rows(_sorted.joined(a, b))
+    values = _sorted.sort_rows(concatenate((a, b)))
     if not values.size:
         return values
     bounds = ones(values.size + 1, bool)
     bounds[1:-1] = not_equal(values[1:], values[:-1])
-    return _sorted.take_first_axis(values, _sorted.positions(bounds[1:] & bounds[:-1]))
+    return take_known(values, true_positions(bounds[1:] & bounds[:-1]))
 
 
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> CuArray:
@@ -279,4 +285,4 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> CuArray:
     a = asarray(ar1)
     as_dtype(a.dtype, "setdiff1d")
     a = _sorted.flat(a) if assume_unique else unique(a)
-    return _sorted.take_first_axis(a, _sorted.positions(isin(a, ar2, invert=True)))
+    return take_known(a, true_positions(isin(a, ar2, invert=True)))

@@ -10,16 +10,11 @@ import numpy as np
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import result_type
 from cuarray._functions import _sorted
+from cuarray._functions._known import take_along_known, take_known
 from cuarray._functions._operation import copy_into
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, zeros
 from cuarray._layout import Layout, layout, like_layout
-
-
-def _axis(axis: Any, ndim: int) -> int:
-    number = operator.index(axis)
-    if not -ndim <= number < ndim:
-        raise np.exceptions.AxisError(number, ndim)
-    return number % ndim
 
 
 def _check_kind(name: str, kind: Any, order: Any, stable: Any) -> None:
@@ -51,7 +46,7 @@ def _prepared(name: str, x: Any, axis: Any) -> tuple[CuArray, int]:
     _sorted.check_sortable(x.dtype, name)
     if axis is None:
         return _sorted.flat(x), 0
-    return x, _axis(axis, x.ndim)
+    return x, normalize_axis(axis, x.ndim)
 
 
 def sort(
@@ -110,7 +105,7 @@ def sort_in_place(
     """What CuArray.sort does."""
     _check_kind("sort", kind, order, stable)
     _sorted.check_sortable(x.dtype, "sort")
-    axis = _axis(axis, x.ndim)
+    axis = normalize_axis(axis, x.ndim)
     if not x._writeable:
         raise ValueError("sort: the array is read-only")
     rows = _sorted.sort_rows(_sorted.axis_last(x, axis))
@@ -168,7 +163,7 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", or
 
 def partition_in_place(x: CuArray, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> None:
     """What CuArray.partition does."""
-    _check_partition("partition", kth, x.shape[_axis(axis, x.ndim)], kind, order)
+    _check_partition("partition", kth, x.shape[normalize_axis(axis, x.ndim)], kind, order)
     sort_in_place(x, axis)
 
 
@@ -243,14 +238,15 @@ def lexsort(keys: Any, axis: Any = -1) -> CuArray:
         if operator.index(axis) not in (0, -1):
             raise np.exceptions.AxisError(axis, 0)
         return zeros((), np.int64)
-    axis = _axis(axis, len(shape))
+    axis = normalize_axis(axis, len(shape))
     order: CuArray | None = None
     for part in parts:
         rows = _sorted.axis_last(part, axis)
         if order is None:
             order = _sorted.argsort_rows(rows)
         else:
-            order = _sorted.gather_rows(order, _sorted.argsort_rows(_sorted.gather_rows(rows, order)))
+            again = _sorted.argsort_rows(take_along_known(rows, order))
+            order = take_along_known(order, again)
     assert order is not None
     return _put_back(order, axis, layout(_sorted.INT64, shape))
 
@@ -284,6 +280,6 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> CuAr
         order = _sorted.packed(_sorted.cast(order, np.int64))
         if order.size and bool(((order < 0) | (order >= a.size)).any()):
             raise ValueError("searchsorted: sorter has indices out of range")
-        a = _sorted.gather_rows(a, order)
+        a = take_known(a, order)
     places = _sorted.search_rows(_sorted.cast(a, dtype), _sorted.flat(_sorted.cast(v, dtype)), side)
     return _sorted.own(places.reshape(v.shape))

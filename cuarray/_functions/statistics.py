@@ -10,8 +10,8 @@ from cuarray._array import CuArray
 from cuarray._dtypes import as_dtype, result_type
 from cuarray._functions._reduction import normalize_axes
 from cuarray._functions.creation import asarray, astype
-from cuarray._functions.differences import _joined
 from cuarray._functions.elementwise import clip, conjugate, divide, equal, multiply, sqrt, subtract
+from cuarray._functions.joining import concatenate
 from cuarray._functions.linear_algebra import matmul
 from cuarray._functions.manipulation import broadcast_to, diagonal, transpose
 from cuarray._functions.reductions import any, mean, sum
@@ -106,7 +106,7 @@ def cov(
         others = astype(_at_least_2d(others), dtype, copy=False)
         if not rowvar and others.shape[0] != 1:
             others = others.T
-        x = _joined([x, others], 0)
+        x = concatenate([x, others])
     if ddof is None:
         ddof = 0 if bias else 1
     w = _observation_weights(x.shape[1], fweights, aweights)

@@ -11,13 +11,11 @@ from cuarray._plan._gather import (
     POINTERS,
     CompactPlan,
     Indexed,
-    RadixPlan,
     ScatterPlan,
     assign_update,
     atomic_update,
     binary_update,
     compact,
-    copy_where,
     gather,
     scatter,
     unary_update,
@@ -25,22 +23,10 @@ from cuarray._plan._gather import (
 )
 from cuarray._plan._interpolation import interpolation
 from cuarray._plan._matmul import matmul
-from cuarray._plan._random import cumulation, feistel, merge_runs, pick, random, random_rows, random_words, sort_runs
+from cuarray._plan._random import cumulation, feistel, random, random_rows, random_words, shuffle_keys
 from cuarray._plan._reduction import ReducePlan, reduction
-from cuarray._plan._rows import rows
 from cuarray._plan._scan import ScanPlan, reduce_at, scan
-from cuarray._plan._searching import (
-    CountPlan,
-    SelectPlan,
-    bin_numbers,
-    count,
-    gather_rows,
-    running_sums,
-    scatter_rows,
-    search,
-    segment_sums,
-    select,
-)
+from cuarray._plan._searching import CountPlan, bin_numbers, count, search, segment_sums, sums_in_order
 from cuarray._plan._sorting import SortPlan, sort
 
 __all__ = [
@@ -51,11 +37,9 @@ __all__ = [
     "Operand",
     "POINTERS",
     "Plan",
-    "RadixPlan",
     "ReducePlan",
     "ScanPlan",
     "ScatterPlan",
-    "SelectPlan",
     "SortPlan",
     "assign_update",
     "atomic_update",
@@ -64,32 +48,25 @@ __all__ = [
     "collapse",
     "compact",
     "convolution",
-    "copy_where",
     "count",
     "cumulation",
     "elementwise",
     "feistel",
     "gather",
-    "gather_rows",
     "interpolation",
     "matmul",
-    "merge_runs",
-    "pick",
     "random",
     "random_rows",
     "random_words",
     "reduce_at",
     "reduction",
-    "rows",
-    "running_sums",
     "scan",
     "scatter",
-    "scatter_rows",
     "search",
     "segment_sums",
-    "select",
+    "shuffle_keys",
     "sort",
-    "sort_runs",
+    "sums_in_order",
     "unary_update",
     "unravel",
 ]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cuarray import _tuning
-from cuarray._dtypes import CPP_NAMES, is_struct, storage_name
+from cuarray._dtypes import CPP_NAMES, item_name, storage_name
 from cuarray._layout import Layout, broadcast_strides
 from cuarray._plan._common import INT32_MAX, Instance, Plan, collapse, pad, rank_for
 from cuarray._tuning import Target
@@ -28,6 +28,7 @@ class Indexed(NamedTuple):
     indices: tuple[Layout, ...]
     extents: tuple[int, ...]  # of what each index array indexes
     strides: tuple[int, ...]
+    walked: tuple[int, ...] = ()  # for `gather`: the array's own strides along the index arrays' axes, if it has any
 
     @property
     def result(self) -> tuple[int, ...]:
@@ -49,19 +50,10 @@ class Indexed(NamedTuple):
         return math.prod(self.shape) * 8 if len(self.indices) > POINTERS else 0
 
 
-def item_name(dtype: np.dtype) -> str:
-    """The C++ type that moves an element's bytes."""
-    if is_struct(dtype):
-        return storage_name(dtype)
-    if dtype.itemsize == 16:
-        return "ca::Opaque<unsigned long, 2>"
-    return CPP_NAMES[np.dtype(f"u{dtype.itemsize}")]
-
-
 def gather(target: Target, dtype: np.dtype, where: Indexed, mode: str) -> Plan:
     """The launch that reads into a C-contiguous result."""
     zeros = (0,) * len(where.rest_shape)
-    operands = [where.spread(where.rest_strides, (0,) * len(where.shape))]
+    operands = [where.spread(where.rest_strides, where.walked or (0,) * len(where.shape))]
     operands += [
         where.spread(zeros, broadcast_strides(index, where.shape)) for index in where.indices[: where.pointers]
     ]
@@ -90,25 +82,6 @@ def gather(target: Target, dtype: np.dtype, where: Indexed, mode: str) -> Plan:
     return Plan(Instance("gather.cuh", name), (blocks, 1, 1), (target.block_threads, 1, 1), words)
 
 
-def copy_where(target: Target, out: Layout, source: Layout, mask: Layout) -> Plan:
-    """The launch that copies where a mask is true, both broadcast to `out`."""
-    operands = [out.strides, broadcast_strides(source, out.shape), broadcast_strides(mask, out.shape)]
-    shape, strides = collapse(out.shape, operands)
-    blocks = _tuning.elementwise_blocks(target, out.size)
-    rank = rank_for(max(len(shape), 1))
-    reach = max(sum((e - 1) * abs(s) for e, s in zip(shape, own, strict=True)) for own in strides)
-    index = "int" if max(out.size + blocks * target.block_threads, reach) <= INT32_MAX else "long"
-    name = f"ca::indexing::copy_where<{_pair(out.dtype, source.dtype)}, {index}, {rank}>"
-    words = (out.size, *pad(shape, rank, 1), *(word for own in strides for word in pad(own, rank, 0)))
-    return Plan(Instance("gather.cuh", name), (blocks, 1, 1), (target.block_threads, 1, 1), words)
-
-
-def _pair(out: np.dtype, source: np.dtype) -> str:
-    if out == source:
-        return f"{item_name(out)}, {item_name(out)}"
-    return f"{storage_name(out)}, {storage_name(source)}"
-
-
 def unravel(target: Target, index: np.dtype, size: int, shape: tuple[int, ...]) -> Plan:
     """The launch that turns `size` positions in an array of this shape into coordinates."""
     blocks = _tuning.elementwise_blocks(target, size)
@@ -118,6 +91,12 @@ def unravel(target: Target, index: np.dtype, size: int, shape: tuple[int, ...]) 
 
 
 # ---- writing
+
+
+def _pair(out: np.dtype, source: np.dtype) -> str:
+    if out == source:
+        return f"{item_name(out)}, {item_name(out)}"
+    return f"{storage_name(out)}, {storage_name(source)}"
 
 
 def assign_update(out: np.dtype, value: np.dtype) -> str:
@@ -141,23 +120,12 @@ def atomic_update(functor: str, out: np.dtype, value: np.dtype) -> str:
 
 
 class ScatterPlan(NamedTuple):
-    """The launches that write, in order, and what they work with; see `scatter`."""
+    """The launches that write, and what they work with; between `slots` and `write` of "sort" the slots are sorted."""
 
     kind: str  # "direct", "vote" or "sort"
     write: Plan
     slots: Plan | None = None
     vote: Plan | None = None
-    sort: RadixPlan | None = None
-
-
-class RadixPlan(NamedTuple):
-    """The launches of a stable sort by slots: these three once for each four bits."""
-
-    tally: Plan
-    scan: Plan
-    move: Plan
-    passes: int
-    counts: int  # how many counts a pass has
 
 
 def scatter(
@@ -218,20 +186,7 @@ def scatter(
         write = launch(f"scatter_slots<{update}, {ranks}, {lanes}>", count * inner)
         return ScatterPlan("vote", write, tuples, launch(f"vote<{lanes}>", count, (count,)))
     write = launch(f"scatter_sorted<{update}, {ranks}, {lanes}>", count * inner)
-    return ScatterPlan("sort", write, tuples, None, _radix(target, count, slots))
-
-
-def _radix(target: Target, count: int, slots: int) -> RadixPlan:
-    lanes = target.block_threads
-    run, blocks = _tuning.radix_runs(target, count)
-    threads = blocks * lanes
-    words = (count, threads, run)
-
-    def launch(name: str) -> Plan:
-        return Plan(Instance("scatter.cuh", f"ca::indexing::{name}<{lanes}>"), (blocks, 1, 1), (lanes, 1, 1), words)
-
-    passes = -(-slots.bit_length() // 4)  # slots + 1 values, as there is one for "not to be written"
-    return RadixPlan(launch("radix_count"), scan(target, 16 * threads), launch("radix_move"), passes, 16 * threads)
+    return ScatterPlan("sort", write, tuples)
 
 
 # ---- compaction
@@ -244,12 +199,6 @@ class CompactPlan(NamedTuple):
     scan: Plan
     write: Plan
     counts: int
-
-
-def scan(target: Target, size: int) -> Plan:
-    """The launch of an exclusive scan of so many counts."""
-    lanes = target.block_threads
-    return Plan(Instance("compact.cuh", f"ca::indexing::exclusive_scan<{lanes}>"), (1, 1, 1), (lanes, 1, 1), (size,))
 
 
 def compact(target: Target, mask: np.dtype, size: int, item: np.dtype | None) -> CompactPlan:
@@ -265,6 +214,10 @@ def compact(target: Target, mask: np.dtype, size: int, item: np.dtype | None) ->
             Instance("compact.cuh", f"ca::indexing::{name}, {lanes}>"), (blocks, 1, 1), (lanes, 1, 1), (size, run)
         )
 
+    scan = Instance("compact.cuh", f"ca::indexing::exclusive_scan<{lanes}>")
     return CompactPlan(
-        launch(f"compact_count<{mask_name}"), scan(target, blocks), launch(f"compact_write<{mask_name}, {own}"), blocks
+        launch(f"compact_count<{mask_name}"),
+        Plan(scan, (1, 1, 1), (lanes, 1, 1), (blocks,)),
+        launch(f"compact_write<{mask_name}, {own}"),
+        blocks,
     )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from cuarray import _tuning
-from cuarray._dtypes import CPP_NAMES, storage_name
+from cuarray._dtypes import CPP_NAMES
 from cuarray._layout import Layout, broadcast_strides
 from cuarray._plan._common import INT32_MAX, Instance, Plan, collapse, pad, rank_for
 from cuarray._tuning import Target
@@ -74,45 +71,15 @@ def cumulation(target: Target, size: int) -> tuple[list[Plan], int]:
     return plans, runs
 
 
-# ---- permutations: the words after the head are rows, length, wanted, width
+# ---- permutations: the words after the head are rows, length, wanted, bits
 
 
-def sort_runs(target: Target, rows: int, length: int) -> Plan:
-    """The launch that makes keys for `rows` permutations and sorts them in runs."""
-    run = _tuning.SHUFFLE_RUN
-    items = rows * -(-length // run)
-    return _plan(target, "permute.cuh", f"sort_runs<{run}>", items, 20 * min(run, length), (rows, length, length, run))
-
-
-def merge_runs(target: Target, rows: int, length: int, width: int) -> Plan:
-    """The launch that merges runs of `width` to runs twice as long."""
-    chunk = _tuning.SHUFFLE_CHUNK
-    items = rows * -(-length // chunk)
-    return _plan(target, "permute.cuh", f"merge_runs<{chunk}>", items, 10 * chunk, (rows, length, length, width))
+def shuffle_keys(target: Target, rows: int, length: int) -> Plan:
+    """The launch that makes keys which sort the numbers of `rows` permutations."""
+    return _plan(target, "permute.cuh", "shuffle_keys<0>", rows * length, 10, (rows, length, length, 0))
 
 
 def feistel(target: Target, rows: int, length: int, wanted: int) -> Plan:
     """The launch that computes the first `wanted` numbers of `rows` permutations."""
     bits = max(2, length.bit_length())
     return _plan(target, "permute.cuh", "permute<0>", rows * wanted, 50, (rows, length, wanted, bits))
-
-
-def pick(
-    target: Target, dtype: np.dtype, outer: int, wanted: int, inner: int, length: int, strides: tuple[int, int, int]
-) -> Plan:
-    """The launch that takes `wanted` of `length` items along the middle one of three axes."""
-    items = math.prod((outer, wanted, inner))
-    words = (outer, wanted, inner, length, *strides)
-    return _plan(target, "permute.cuh", f"pick<{_word(dtype)}>", items, 5, words)
-
-
-def _word(dtype: np.dtype) -> str:
-    # Items are only copied: dtypes of one size share an instance.
-    sizes = {
-        1: "unsigned char",
-        2: "unsigned short",
-        4: "unsigned int",
-        8: "unsigned long",
-        16: "ca::Opaque<unsigned long, 2>",
-    }
-    return storage_name(dtype) if dtype.names is not None or dtype.itemsize not in sizes else sizes[dtype.itemsize]

@@ -1,4 +1,4 @@
-"""Plans of searching, selecting and counting (kernels/search.cuh, select.cuh, histogram.cuh)."""
+"""Plans of searching and counting (kernels/search.cuh, histogram.cuh)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from cuarray import _tuning
 from cuarray._dtypes import storage_name
 from cuarray._plan._common import Instance, Plan
-from cuarray._plan._sorting import KEYS
 from cuarray._tuning import Target
 
 
@@ -20,49 +19,6 @@ def search(target: Target, dtype: np.dtype, side: int, rows: int, n: int, count:
     return Plan(
         Instance("search.cuh", name), (blocks, 1, 1), (target.block_threads, 1, 1), (rows, n, count, wanted_step)
     )
-
-
-class SelectPlan(NamedTuple):
-    """Two launches that count flags, one that says where they are, and `blocks` + 1 counts of int64 between them."""
-
-    counting: tuple[Plan, Plan]
-    place: Plan
-    blocks: int
-
-
-def select(target: Target, n: int, ranks: bool) -> SelectPlan:
-    """Where `n` flags are set, or (`ranks`) how many are set up to each."""
-    blocks, chunk = _tuning.chunks(target, n)
-    threads = target.block_threads
-
-    def plan(name: str, count: int) -> Plan:
-        instance = Instance("select.cuh", f"ca::selecting::{name}")
-        return Plan(instance, (count, 1, 1), (threads, 1, 1), (n, blocks, chunk))
-
-    place = f"place_flags<{'true' if ranks else 'false'}, {threads}>"
-    counting = (plan(f"count_flags<{threads}>", blocks), plan(f"scan_counts<{threads}>", 1))
-    return SelectPlan(counting, plan(place, blocks), blocks)
-
-
-def gather_rows(target: Target, itemsize: int, rows: int, n: int, inner: int, count: int, index_step: int) -> Plan:
-    """out[row, j, k] = in[row, indices[row, j], k]."""
-    blocks = _tuning.elementwise_blocks(target, rows * count * inner)
-    instance = Instance("select.cuh", f"ca::selecting::gather_rows<{KEYS[itemsize]}>")
-    return Plan(instance, (blocks, 1, 1), (target.block_threads, 1, 1), (rows, n, inner, count, index_step))
-
-
-def scatter_rows(target: Target, itemsize: int, count: int) -> Plan:
-    """out[indices[j]] = in[j]."""
-    blocks = _tuning.elementwise_blocks(target, count)
-    instance = Instance("select.cuh", f"ca::selecting::scatter_items<{KEYS[itemsize]}>")
-    return Plan(instance, (blocks, 1, 1), (target.block_threads, 1, 1), (1, count, 1, count, 0))
-
-
-def running_sums(target: Target, rows: int, n: int) -> Plan:
-    """Running sums of float64 along rows."""
-    instance = Instance("select.cuh", f"ca::selecting::sum_along_rows<double, {target.block_threads}>")
-    blocks = _tuning.row_blocks(target, rows, n)
-    return Plan(instance, (blocks, 1, 1), (target.block_threads, 1, 1), (rows, n, 1, n, 0))
 
 
 class CountPlan(NamedTuple):
@@ -90,6 +46,11 @@ def bin_numbers(target: Target, dtype: np.dtype, n: int, bins: int, uniform: boo
     blocks = _tuning.elementwise_blocks(target, n)
     instance = Instance("histogram.cuh", f"ca::histograms::bin_numbers<{storage_name(dtype)}>")
     return Plan(instance, (blocks, 1, 1), (target.block_threads, 1, 1), (n, bins, int(uniform)))
+
+
+def sums_in_order(n: int, bins: int) -> Plan:
+    """Sums of n weights of float64 by their numbers, below `bins`, by one thread: for one-thread blocks."""
+    return Plan(Instance("histogram.cuh", "ca::histograms::sum_in_order"), (1, 1, 1), (1, 1, 1), (n, bins, 0))
 
 
 def segment_sums(target: Target, n: int, bins: int) -> Plan:

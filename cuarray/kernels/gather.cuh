@@ -75,21 +75,6 @@ template <class Item, class Idx, class Index, int K, int Rank, int Mode, bool Ro
   });
 }
 
-template <int Rank> struct Masked {
-  u64 out, source, mask, unused[4];
-  i64 size;
-  i64 shape[Rank], strides[3][Rank];
-};
-
-// out = source where the mask is true; the other elements are not touched.
-template <class Out, class In, class Index, int Rank> __global__ void copy_where(Masked<Rank> p) {
-  using Offset = typename choose<CA_ON_DEVICE, Index, i64>::type;
-  for_each_offset<3>(Index(p.size), p.shape, p.strides, [&](Offset, const Offset(&offset)[3]) {
-    if (*reinterpret_cast<const bool*>(p.mask + offset[2]))
-      *reinterpret_cast<Out*>(p.out + offset[0]) = convert<Out>(*reinterpret_cast<const In*>(p.source + offset[1]));
-  });
-}
-
 template <int Rank> struct Unravel {
   u64 out, positions, flag, unused[4];
   i64 size, total;  // positions, and elements of the array that they are positions in

@@ -81,7 +81,18 @@ __global__ void count_together(Counting p) {
     if (u64(in[i]) < u64(p.bins)) atomicAdd(&out[in[i]], 1ull);
 }
 
-// out[b] = the sum of weights[in[b]] ... weights[in[b + 1] - 1], in an order that depends on the bounds alone.
+// out[b] = the sum of the weights of number b, in their order: one thread.
+__global__ void sum_in_order(Counting p) {
+  const i64* const in = reinterpret_cast<const i64*>(p.in);
+  const double* const weights = reinterpret_cast<const double*>(p.weights);
+  double* const out = reinterpret_cast<double*>(p.out);
+  for (i64 b = 0; b < p.bins; ++b) out[b] = 0;
+  for (i64 i = 0; i < p.n; ++i)
+    if (u64(in[i]) < u64(p.bins)) out[in[i]] += weights[i];
+}
+
+// The same of weights that are sorted by number: out[b] = the sum of weights[in[b]] ... weights[in[b + 1] - 1], in an
+// order that depends on the bounds alone.
 template <int Lanes> __global__ void sum_segments(Counting p) {
   const i64* const bounds = reinterpret_cast<const i64*>(p.in);
   const double* const weights = reinterpret_cast<const double*>(p.weights);

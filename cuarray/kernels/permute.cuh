@@ -1,7 +1,7 @@
-// Random permutations of 0 .. n-1, one or a stack of them (rows), and arrays in their order.
+// Random permutations of 0 .. n-1, one or a stack of them (rows).
 //
-// Short ones are sorted: every number gets a random key, and the keys are sorted by merging runs. Long ones are computed,
-// each element on its own, by a Feistel network whose round keys are random.
+// Short ones are sorted: every number gets a random key, and sort.cuh sorts the keys, equal ones in the order of the
+// numbers. Long ones are computed, each element on its own, by a Feistel network whose round keys are random.
 #pragma once
 #include "random_stream.cuh"
 
@@ -14,7 +14,7 @@ struct Permutation {
   Stream stream;
   i64 rows, length;  // how many permutations, of how many numbers
   i64 wanted;        // how many of each: the first ones
-  i64 width;         // of the runs that are sorted already
+  i64 bits;          // of the numbers: at least 2 and at most 62
 };
 
 __device__ inline i64 smaller(i64 a, i64 b) { return a < b ? a : b; }
@@ -30,63 +30,11 @@ __device__ inline u64 random_key(const Permutation& p, i64 row, i64 i) {
   return bit_cast<u64>(weight > 0.0 ? exponential_of(to_positive(key)) / weight : limits<double>::highest());
 }
 
-// Makes the keys (parameter 0) and sorts them, with the numbers (out), in runs of Run.
-template <int Run> __global__ void sort_runs(Permutation p) {
-  u64* const keys = reinterpret_cast<u64*>(p.parameter[0]);
-  i64* const numbers = reinterpret_cast<i64*>(p.out);
-  const i64 runs = (p.length + Run - 1) / Run;
-  for (i64 item : work_items(p.rows * runs)) {
-    const i64 row = item / runs, first = (item - row * runs) * Run, count = smaller(p.length - first, Run);
-    u64 key[Run];
-    int place[Run];
-    for (int i = 0; i < int(count); ++i) {
-      const u64 own = random_key(p, row, first + i);
-      int at = i;
-      for (; at > 0 && key[at - 1] > own; --at) {
-        key[at] = key[at - 1];
-        place[at] = place[at - 1];
-      }
-      key[at] = own;
-      place[at] = i;
-    }
-    for (int i = 0; i < int(count); ++i) {
-      keys[row * p.length + first + i] = key[i];
-      numbers[row * p.length + first + i] = first + place[i];
-    }
-  }
-}
-
-struct Merge {
-  u64 numbers_out, numbers, keys, keys_out;
-  Stream unused;
-  i64 rows, length, wanted, width;
-};
-
-// Merges pairs of runs of `width`. A thread finds where in both runs its Chunk of the output begins, and goes on there.
-template <int Chunk> __global__ void merge_runs(Merge p) {
-  const u64* const keys = reinterpret_cast<const u64*>(p.keys);
-  const i64* const numbers = reinterpret_cast<const i64*>(p.numbers);
-  u64* const keys_out = reinterpret_cast<u64*>(p.keys_out);
-  i64* const numbers_out = reinterpret_cast<i64*>(p.numbers_out);
-  const i64 chunks = (p.length + Chunk - 1) / Chunk;
-  for (i64 item : work_items(p.rows * chunks)) {
-    const i64 row = item / chunks, start = row * p.length, end = start + p.length;
-    const i64 out = start + (item - row * chunks) * Chunk, last = smaller(out + Chunk, end);
-    const i64 a = start + (out - start) / (2 * p.width) * (2 * p.width);
-    const i64 b = smaller(a + p.width, end), b_end = smaller(b + p.width, end);
-    const i64 before = out - a;  // so many come before, some from a and the others from b
-    i64 low = before > b_end - b ? before - (b_end - b) : 0, high = smaller(before, b - a);
-    while (low < high) {
-      const i64 middle = low + (high - low) / 2;
-      if (keys[a + middle] <= keys[b + before - middle - 1]) low = middle + 1;
-      else high = middle;
-    }
-    i64 i = a + low, j = b + (before - low);
-    for (i64 k = out; k < last; ++k) {
-      const i64 from = i < b && (j >= b_end || keys[i] <= keys[j]) ? i++ : j++;
-      keys_out[k] = keys[from];
-      numbers_out[k] = numbers[from];
-    }
+// Keys (out) whose order is that of the numbers of each permutation.
+template <int> __global__ void shuffle_keys(Permutation p) {
+  for (i64 item : work_items(p.rows * p.length)) {
+    const i64 row = item / p.length;
+    reinterpret_cast<u64*>(p.out)[item] = random_key(p, row, item - row * p.length);
   }
 }
 
@@ -122,16 +70,16 @@ struct Feistel {
   }
 };
 
-// out[row, i] for i < wanted; `width` is the number of bits, at least 2 and at most 62.
+// out[row, i] for i < wanted.
 template <int> __global__ void permute(Permutation p) {
   i64* const out = reinterpret_cast<i64*>(p.out);
   const u64 length = p.length;
   const auto items = work_items(p.rows * p.wanted);
   i64 current = items.first / p.wanted;
-  Feistel map(p.stream, current, int(p.width));
+  Feistel map(p.stream, current, int(p.bits));
   auto enter_row = [&](i64 row) {
     if (row == current) return;
-    map = Feistel(p.stream, row, int(p.width));
+    map = Feistel(p.stream, row, int(p.bits));
     current = row;
   };
   if constexpr (CA_ON_DEVICE) {
@@ -163,25 +111,6 @@ template <int> __global__ void permute(Permutation p) {
       for (int i = 0; i < count; ++i) out[item + i] = i64(numbers[i]);
       item += count;
     }
-  }
-}
-
-// out[o, j, i] = in[o, index[...], i]: out and in are C-contiguous; the index's strides, in items, say which entry
-// counts.
-struct Pick {
-  u64 out, in, index, unused[4];
-  i64 outer, wanted, inner;  // the extents of out
-  i64 length;                // of in's middle axis
-  i64 strides[3];
-};
-
-template <class Item> __global__ void pick(Pick p) {
-  const Item* const in = reinterpret_cast<const Item*>(p.in);
-  const i64* const index = reinterpret_cast<const i64*>(p.index);
-  for (i64 item : work_items(p.outer * p.wanted * p.inner)) {
-    const i64 rows = item / p.inner, i = item - rows * p.inner, o = rows / p.wanted, j = rows - o * p.wanted;
-    const i64 from = index[o * p.strides[0] + j * p.strides[1] + i * p.strides[2]];
-    reinterpret_cast<Item*>(p.out)[item] = in[(o * p.length + from) * p.inner + i];
   }
 }
 

@@ -7,8 +7,8 @@
 // An Update says what is stored: next(old, address of the value). Where tuples may be equal, the result is that of doing
 // them in order. A CPU's block has a range of the slots and does those in order (scatter_ordered). On the GPU an
 // assignment lets the tuples of a slot vote for the last (index_slots, vote, scatter_slots), and anything else is done
-// slot by slot after a stable sort by slots (index_slots, radix_count, radix_move, scatter_sorted), or with atomic
-// operations of integers, whose order does not matter.
+// slot by slot after a stable sort by slots (index_slots, sort.cuh, scatter_sorted), or with atomic operations of
+// integers, whose order does not matter.
 #pragma once
 #include "gather.cuh"
 
@@ -208,37 +208,6 @@ template <class U, int K, int NB, int NR, int Lanes> __global__ void scatter_slo
     const u64 out = p.out + slot_offset(p, slot), values = p.values + value_offset(p, b);
     element(p, r, [&](i64 to, i64 from) { update<U>(out + to, values + from); });
   });
-}
-
-// ---- a stable sort of tuples by their slots, four bits at a time ------------------------------------------------
-// Each thread has a contiguous run of the tuples, so that order within a thread and between threads is that of tuples.
-struct Radix {
-  u64 slots_out, tuples_out, slots, tuples, counts, shift, unused;  // tuples: 0 for 0, 1, 2 ...
-  i64 count, threads, run;
-};
-
-__device__ inline int digit(i64 slot, u64 shift) { return int(u64(slot + 1) >> shift & 15); }
-
-template <int Lanes> __global__ void radix_count(Radix p) {
-  __shared__ i64 counts[16][Lanes];
-  const i64 thread = i64(blockIdx.x) * Lanes + threadIdx.x, first = thread * p.run, end = first + p.run;
-  for (int d = 0; d < 16; ++d) counts[d][threadIdx.x] = 0;
-  for (i64 i = first; i < end && i < p.count; ++i)
-    ++counts[digit(reinterpret_cast<const i64*>(p.slots)[i], p.shift)][threadIdx.x];
-  for (int d = 0; d < 16; ++d) reinterpret_cast<i64*>(p.counts)[d * p.threads + thread] = counts[d][threadIdx.x];
-}
-
-template <int Lanes> __global__ void radix_move(Radix p) {
-  __shared__ i64 places[16][Lanes];
-  const i64 thread = i64(blockIdx.x) * Lanes + threadIdx.x, first = thread * p.run, end = first + p.run;
-  for (int d = 0; d < 16; ++d)
-    places[d][threadIdx.x] = reinterpret_cast<const i64*>(p.counts)[d * p.threads + thread];
-  for (i64 i = first; i < end && i < p.count; ++i) {
-    const i64 slot = reinterpret_cast<const i64*>(p.slots)[i];
-    const i64 to = places[digit(slot, p.shift)][threadIdx.x]++;
-    reinterpret_cast<i64*>(p.slots_out)[to] = slot;
-    reinterpret_cast<i64*>(p.tuples_out)[to] = p.tuples ? reinterpret_cast<const i64*>(p.tuples)[i] : i;
-  }
 }
 
 // index[0]: slots in order; index[1]: their tuples. A thread does the whole of a slot's element, in order.

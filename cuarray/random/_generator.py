@@ -14,7 +14,9 @@ import numpy as np
 from cuarray import _functions, _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import as_dtype
+from cuarray._functions._known import take_known
 from cuarray._functions._operation import as_operand, check_out, copy_into
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import array, as_shape, ascontiguousarray, astype
 from cuarray._functions.manipulation import broadcast_to
 from cuarray._launch import Prepared
@@ -747,9 +749,9 @@ class Generator:
                     raise ValueError(f"negative dimensions are not allowed: {count}")
                 return _permute.permutations(self._bits, 1, count).reshape(count)
         items = as_operand(x)
-        axis = _permute.normal_axis(axis, items.ndim)
+        axis = normalize_axis(axis, items.ndim)
         order = _permute.permutations(self._bits, 1, items.shape[axis])
-        return _permute.picked(items, order, axis)
+        return take_known(items, order.reshape(-1), axis)
 
     def shuffle(self, x: Any, axis: int = 0) -> None:
         """Put the items of `x` along `axis` in random order, in place: an array, or a list.
@@ -771,7 +773,7 @@ class Generator:
         if not isinstance(x, np.ndarray | MutableSequence):
             raise TypeError(f"x must be an array or a mutable sequence, not {type(x).__name__}")
         if isinstance(x, np.ndarray):
-            axis = _permute.normal_axis(axis, x.ndim)
+            axis = normalize_axis(axis, x.ndim)
             order = np.asarray(self.permutation(x.shape[axis]))
             x[...] = np.take(x, order, axis)
             return
@@ -796,9 +798,9 @@ class Generator:
                 raise ValueError("out must have the same shape as x")
         if axis is None:
             order = _permute.permutations(self._bits, 1, items.size)
-            result = _permute.picked(items.reshape(items.size), order, 0).reshape(items.shape)
+            result = take_known(items.reshape(items.size), order.reshape(-1)).reshape(items.shape)
         else:
-            axis = _permute.normal_axis(axis, items.ndim)
+            axis = normalize_axis(axis, items.ndim)
             length = items.shape[axis]
             order = _permute.permutations(self._bits, items.size // length if length else 0, length)
             result = _permute.picked_each(items, order, axis)
@@ -836,7 +838,7 @@ class Generator:
                 population = int(items)
                 items = None
             else:
-                axis = _permute.normal_axis(axis, items.ndim)
+                axis = normalize_axis(axis, items.ndim)
                 population = items.shape[axis]
             if not population and count:
                 raise ValueError("a cannot be empty unless no samples are taken")
@@ -857,7 +859,7 @@ class Generator:
             index = _permute.permutations(self._bits, 1, population, count, weights)
         if items is None:
             return index.reshape(shape)
-        drawn = _permute.picked(items, index, axis)
+        drawn = take_known(items, index.reshape(-1), axis)
         return drawn.reshape((*items.shape[:axis], *shape, *items.shape[axis + 1 :]))
 
 
