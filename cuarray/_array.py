@@ -266,6 +266,15 @@ class CuArray:
         return view_of(self, np.transpose)
 
     @property
+    def flat(self) -> Any:
+        """The elements in C order, to be read (a copy) and written (`x.flat[2:4] = 0`, `x.flat = 1`)."""
+        return F.FlatIterator(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        F.FlatIterator(self)[:] = value
+
+    @property
     def mT(self) -> CuArray:
         """The array with its last two axes swapped, as a view."""
         return view_of(self, lambda ghost: ghost.mT)
@@ -604,6 +613,8 @@ class CuArray:
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> CuArray:
         """The elements at another shape; see `cuarray.reshape`."""
+        if not shape:
+            raise TypeError("reshape: a shape must be given")
         return F.reshape(self, shape[0] if len(shape) == 1 else shape, order, copy=copy)
 
     def ravel(self, order: str = "C") -> CuArray:

@@ -57,5 +57,10 @@ def config() -> str:
 
 
 def show_config() -> None:
-    """Print version, backend, devices, cache and library versions: what a bug report needs."""
+    """Print version, backend, devices, cache and library versions: what a bug report needs.
+
+    >>> import cuarray as ca
+    >>> ca.show_config()  # doctest: +ELLIPSIS
+    cuarray...
+    """
     print(config(), file=sys.stdout)

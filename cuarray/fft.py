@@ -355,7 +355,7 @@ def irfftn(a: Any, s: Any = None, axes: Any = None, norm: str | None = None, out
     where, extents = _axes(x, s, axes)
     if not where:
         raise IndexError("irfftn: there must be an axis to transform")
-    if s is None or operator.index(s[-1]) == -1:
+    if s is None:
         extents = (*extents[:-1], 2 * (x.shape[where[-1]] - 1))
     return _finished(_inverse_real(x, where, extents, _norm(norm)), out, "irfftn", _half(x, len(where)))
 

@@ -22,6 +22,7 @@ from cuarray._array import CuArray, allocate, new, view_of
 from cuarray._dtypes import as_dtype
 from cuarray._functions import linear_algebra as _products
 from cuarray._functions._operation import as_operand, copy_into
+from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, ascontiguousarray, astype, empty
 from cuarray._functions.elementwise import (
     absolute,
@@ -576,7 +577,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> CuArray:
     """
     x, y = as_operand(a), as_operand(b)
     if axes is not None:
-        last = [operator.index(axis) % x.ndim for axis in axes]
+        last = [normalize_axis(axis, x.ndim) for axis in axes]
         first = [axis for axis in range(x.ndim) if axis not in last]
         x = view_of(x, lambda ghost: ghost.transpose(first + last))
     shape = x.shape[y.ndim :]

@@ -132,9 +132,26 @@ def test_method_and_out(name: str) -> None:
         getattr(ca, name)(x, axis=0, out=np.zeros(3, expected.dtype))
 
 
-def test_out_of_a_lower_kind_is_refused() -> None:
-    with pytest.raises(TypeError, match="out"):
-        ca.sum(ca.ones(3), out=ca.zeros((), "int64"))
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "mean", "var", "std", "argmax", "nanvar", "nanstd"])
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "float32", "float64", "complex128", "bool"])
+def test_out_of_another_dtype(name: str, dtype: str) -> None:
+    """Sums and others are cast to whatever `out` has; roots are not cast to integers, nor indices kept as floats."""
+    host = np.array([[1.75, 2.5, 3.0], [4.25, 9.5, 6.0]])
+
+    def into(xp: Any) -> Any:
+        return getattr(xp, name)(xp.asarray(host), axis=0, out=xp.zeros(3, dtype))
+
+    check(lambda: into(ca), lambda: into(np))
+
+
+@pytest.mark.parametrize(("name", "other"), [("amax", "max"), ("amin", "min")])
+def test_other_names(name: str, other: str) -> None:
+    assert getattr(ca, name) is getattr(ca, other)
+
+
+def test_a_count_that_is_no_number() -> None:
+    with pytest.raises(TypeError, match="ddof"):
+        ca.std(ca.ones(3), ddof="1")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["min", "max", "argmin", "argmax"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -110,3 +111,25 @@ def test_public_methods_are_documented() -> None:
     for name, value in vars(ca.CuArray).items():
         if not name.startswith("_") and callable(value):
             assert (value.__doc__ or "").strip(), name
+
+
+_TESTS = "".join(path.read_text() for path in sorted(Path(__file__).parent.rglob("*.py")))
+_VECTOR_TYPES = re.compile(r"(u?(char|short|int|long|longlong)|float|double)[1-4]")
+
+
+@pytest.mark.parametrize("namespace", ["", "fft", "linalg", "random", "random.Generator", "lib.stride_tricks"])
+def test_every_public_function_is_tested(namespace: str) -> None:
+    """Called by its name or named in a list: as an attribute, a word of text, or a row of the table of functions."""
+    owner = functools.reduce(getattr, filter(None, namespace.split(".")), ca)
+    lacking = [
+        name
+        for name in getattr(owner, "__all__", dir(owner))
+        if callable(getattr(owner, name))
+        and not name.startswith("_")
+        and getattr(getattr(owner, name), "__module__", "cuarray").startswith("cuarray")  # not NumPy's own
+        and not isinstance(getattr(owner, name), type)
+        and not _VECTOR_TYPES.fullmatch(name)
+        and getattr(getattr(owner, name), "__name__", name) not in ELEMENTWISE
+        and not re.search(rf"\.{name}\b\(|[\"' ]{name}[\"' ]", _TESTS)
+    ]
+    assert lacking == []

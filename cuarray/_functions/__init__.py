@@ -33,6 +33,7 @@ from cuarray._functions.creation import (
 from cuarray._functions.differences import diff, ediff1d, gradient, trapezoid
 from cuarray._functions.elementwise import *
 from cuarray._functions.elementwise import clip, conjugate, divmod, round
+from cuarray._functions.flat import FlatIterator
 from cuarray._functions.indexing import choose, compress, nonzero, put, take
 from cuarray._functions.joining import (
     append,

@@ -167,8 +167,7 @@ def _deliver(name: str, result: CuArray, kept: tuple[int, ...], out: Any, keepdi
     check_out(name, out)
     if out.shape != result.shape:
         raise ValueError(f"{name}: out has shape {out.shape}; the result has {result.shape}")
-    check_castable(result.dtype, out.dtype, "same_kind", f"{name}: out")
-    copy_into(out, result)
+    copy_into(out, result)  # whatever its dtype, as NumPy
     return out
 
 
@@ -203,11 +202,16 @@ def reduce(
             )
         if any(source.shape[a] == 0 for a in axes):
             raise ValueError(f"{name}: zero-size array to reduction operation {name} which has no identity")
+    if row.result == "index" and out is not None:
+        check_out(name, out)
+        check_castable(out.dtype, np.dtype(np.int64), "safe", f"{name}: out")
     loop, result_dtype = _loop_dtypes(name, as_dtype(source.dtype, name), None if dtype is None else as_dtype(dtype))
     given = (0, 0)
     if row.centre is not None:
         centre = _centres(row.centre, source, axes, loop, mask, centre)
-        given = struct.unpack("q", struct.pack("d", less))[0], 0
+        if isinstance(less, str | bytes):
+            raise TypeError(f"{name}: ddof must be a number, not {less!r}")
+        given = struct.unpack("q", struct.pack("d", float(less)))[0], 0
     elif initial is not None:
         given = _bits(initial, loop)
     call = _prepare(
@@ -305,8 +309,8 @@ def ufunc_reduce(
     ufunc = function.numpy_ufunc
     name = f"{function.__name__}.reduce"
     source = asarray(x)
-    loop = resolve_reduction(ufunc, source.dtype, None if dtype is None else as_dtype(dtype))
     axes = normalize_axes(axis, source.ndim)
+    loop = resolve_reduction(ufunc, source.dtype, None if dtype is None else as_dtype(dtype))
     in_order = not reorderable(ufunc, loop)
     if in_order and len(axes) > 1:
         raise ValueError(

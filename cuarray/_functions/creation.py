@@ -31,7 +31,7 @@ def as_shape(shape: Any) -> tuple[int, ...]:
         raise ValueError(f"shape: negative dimensions are not allowed: {extents}")
     if len(extents) > 64:
         raise ValueError(f"shape: at most 64 dimensions are supported, not {len(extents)}")
-    if math.prod(extents) * 16 >= 2**63:
+    if math.prod(extent or 1 for extent in extents) * 16 >= 2**63:  # strides must fit where there is nothing, too
         raise ValueError(f"shape: array is too big: {extents}")
     return extents
 
@@ -42,6 +42,12 @@ def check_device(device: Any) -> None:
         own = _runtime.get().device_name()
         if str(device) != own:
             raise ValueError(f"device: {str(device)!r} is not available; arrays are on {own!r}")
+
+
+def check_copy(copy: Any) -> None:
+    """ValueError for the text that NumPy has in other places to say when to copy."""
+    if isinstance(copy, str):
+        raise ValueError(f"copy must be True, False or None, not {copy!r}")
 
 
 def check_order(order: Any, allowed: str = "CFAK") -> str:
@@ -86,6 +92,7 @@ def array(
            [3., 4.]], dtype=float32)
     """
     check_device(device)
+    check_copy(copy)
     order = check_order(order)
     wanted = None if dtype is None else as_storage_dtype(dtype)
     result = _without_copy(object)
@@ -122,6 +129,22 @@ def asarray(
     if type(a) is CuArray and dtype is None and not copy and order is None and device is None:
         return a
     return array(a, dtype, copy=copy, order=order, device=device)
+
+
+def asarray_chkfinite(a: Any, dtype: Any = None, order: str | None = None) -> CuArray:
+    """`asarray`; ValueError if an element is NaN or infinite, which waits for the device.
+
+    >>> import cuarray as ca
+    >>> ca.asarray_chkfinite([1.0, 2.0])
+    array([1., 2.])
+    """
+    from cuarray._functions.elementwise import isfinite
+    from cuarray._functions.reductions import all as all_of
+
+    result = asarray(a, dtype, order)
+    if result.dtype.kind in "fc" and not bool(all_of(isfinite(result))):
+        raise ValueError("a must not contain infs or NaNs")
+    return result
 
 
 def asanyarray(
@@ -322,14 +345,24 @@ def astype(
 
 
 def ascontiguousarray(a: Any, dtype: Any = None) -> CuArray:
-    """`a` as a C-contiguous array of at least one axis, copied only if it is none yet."""
+    """`a` as a C-contiguous array of at least one axis, copied only if it is none yet.
+
+    >>> import cuarray as ca
+    >>> ca.ascontiguousarray(ca.ones((2, 3)).T).flags.c_contiguous
+    True
+    """
     if type(a) is CuArray and dtype is None and a.ndim and a._layout.c_contiguous:
         return a
     return array(a, dtype, copy=None, order="C", ndmin=1)
 
 
 def asnumpy(x: Any) -> np.ndarray:
-    """`x` as a NumPy array: over the same memory where the CPU can reach it, after waiting for the work before it."""
+    """`x` as a NumPy array: over the same memory where the CPU can reach it, after waiting for the work before it.
+
+    >>> import cuarray as ca
+    >>> type(ca.asnumpy(ca.ones(2)))
+    <class 'numpy.ndarray'>
+    """
     return np.asarray(asarray(x))
 
 

@@ -70,7 +70,14 @@ def savez(file: Any, *args: Any, **kwds: Any) -> None:
 
 
 def savez_compressed(file: Any, *args: Any, **kwds: Any) -> None:
-    """`savez`, compressed."""
+    """`savez`, compressed.
+
+    >>> import io, cuarray as ca
+    >>> file = io.BytesIO()
+    >>> ca.savez_compressed(file, x=ca.arange(3))
+    >>> ca.load(io.BytesIO(file.getvalue()))["x"]
+    array([0, 1, 2])
+    """
     _save_all("savez_compressed", file, args, kwds, True)
 
 
@@ -91,6 +98,12 @@ def load(
     `file`: a name, a path or an open binary file that can seek. The values are read straight into the array's memory.
     ValueError if `allow_pickle` or `mmap_mode` is asked for (an array's memory is not a file's), and for files of
     Python objects. `fix_imports` and `encoding` are about pickles in NumPy, and have no meaning here.
+
+    >>> import io, numpy as np, cuarray as ca
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.arange(3))
+    >>> ca.load(io.BytesIO(file.getvalue()))
+    array([0, 1, 2])
     """
     _refuse_pickle("load", allow_pickle)
     if mmap_mode is not None:
@@ -215,7 +228,14 @@ class NpzFile(Mapping):
 
 
 def fromfile(file: Any, dtype: Any = float, count: int = -1, sep: str = "", offset: int = 0) -> CuArray:
-    """A 1-d array of the values in a file of raw bytes, or, with a `sep` between them, of text; see `tofile`."""
+    """A 1-d array of the values in a file of raw bytes, or, with a `sep` between them, of text; see `tofile`.
+
+    >>> import os, tempfile, cuarray as ca
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ca.arange(3).tofile(os.path.join(folder, "x"))
+    ...     ca.fromfile(os.path.join(folder, "x"), "int64")
+    array([0, 1, 2])
+    """
     return array(np.fromfile(file, as_storage_dtype(dtype), count, sep, offset))
 
 
@@ -242,5 +262,11 @@ def genfromtxt(fname: Any, dtype: Any = float, *args: Any, **kwargs: Any) -> CuA
 
 
 def savetxt(fname: Any, X: Any, *args: Any, **kwargs: Any) -> None:
-    """Write a 1-d or 2-d array to a file as text; the arguments are those of `numpy.savetxt`."""
+    """Write a 1-d or 2-d array to a file as text; the arguments are those of `numpy.savetxt`.
+
+    >>> import sys, cuarray as ca
+    >>> ca.savetxt(sys.stdout, ca.array([[1, 2], [3, 4]]), fmt="%d")
+    1 2
+    3 4
+    """
     np.savetxt(fname, asnumpy(X), *args, **kwargs)

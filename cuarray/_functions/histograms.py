@@ -121,6 +121,8 @@ def digitize(x: Any, bins: Any, right: bool = False) -> CuArray:
     x, bins = asarray(x), asarray(bins)
     if x.dtype.kind == "c":
         raise TypeError("digitize: x must not be complex")
+    if bins.dtype.kind == "c":
+        raise TypeError("digitize: bins must not be complex")
     if bins.ndim != 1:
         raise ValueError(f"digitize: bins must have one dimension, they have {bins.ndim}")
     side = "left" if right else "right"

@@ -13,7 +13,7 @@ from cuarray import _runtime
 from cuarray._array import CuArray
 from cuarray._dtypes import as_dtype
 from cuarray._functions._advanced import flag, flag_pointer, unravel_into
-from cuarray._functions.creation import _arrays_to_numpy, as_shape, asarray, ascontiguousarray, empty, ones
+from cuarray._functions.creation import _arrays_to_numpy, as_shape, asarray, ascontiguousarray, empty, ones, zeros
 from cuarray._functions.elementwise import clip, greater_equal, less, logical_or, remainder
 from cuarray._functions.indexing import nonzero
 from cuarray._functions.manipulation import ravel
@@ -190,7 +190,7 @@ def unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[CuArray, 
             raise ValueError(f"index {given[bad].flat[0]} is out of bounds for array with size {total}")
     own = asarray(given)
     if not extents:
-        if own.size:
+        if own.ndim:
             raise ValueError("multiple indices are not supported for 0d array")
         return ()
     flat = ravel(ascontiguousarray(own))
@@ -223,6 +223,8 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
     modes = [mode] * len(extents) if isinstance(mode, str) else list(mode)
     if len(modes) != len(extents) or any(own not in ("raise", "wrap", "clip") for own in modes):
         raise ValueError("mode must be 'raise', 'wrap' or 'clip', or one of these for each axis")
+    if 0 in extents and any(own.size for own in coordinates):
+        raise ValueError(f"dims: an array of shape {extents} has no elements")
     runtime = _runtime.get()
     capturing = runtime.stream in runtime.captures
     bad: Any = None
@@ -244,7 +246,7 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
         result = part if result is None else result + part
         step *= extent
     if result is None:
-        return empty((), np.int64)
+        return zeros((), np.int64)
     broadcast_shapes(*(own.shape for own in coordinates))
     if bad is not None and any_true(bad).item():
         raise ValueError("invalid entry in coordinates array")

@@ -151,6 +151,17 @@ class _Places:
         }
 
 
+def isfortran(a: Any) -> bool:
+    """Whether the first axis varies fastest in memory, and not also the last one.
+
+    >>> import cuarray as ca
+    >>> ca.isfortran(ca.ones((2, 3)).T), ca.isfortran(ca.ones(3))
+    (True, False)
+    """
+    flags = a.flags
+    return bool(flags.f_contiguous and not flags.c_contiguous)
+
+
 def shares_memory(a: Any, b: Any, /, max_work: int = -1) -> bool:
     """Whether two arrays have a byte in common; exact, which can take long: see `numpy.shares_memory`.
 

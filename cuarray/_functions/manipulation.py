@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cuarray._array import CuArray, view_of
-from cuarray._functions.creation import as_shape, asarray, ascontiguousarray, check_order
+from cuarray._functions.creation import as_shape, asarray, ascontiguousarray, check_copy, check_order
 from cuarray._functions.creation import copy as copy_array
 from cuarray._layout import broadcast_shapes as _broadcast_shapes
 
@@ -29,6 +29,7 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
            [1, 3, 5]])
     """
     x = asarray(a)
+    check_copy(copy)
     letter = check_order(order, "CFA")
     wanted = tuple(shape) if not isinstance(shape, int | np.integer) else (shape,)
     own = x._layout

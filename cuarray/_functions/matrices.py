@@ -86,7 +86,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = float) -> CuArray
     array([[1, 0, 0],
            [1, 1, 0]])
     """
-    rows, cols = as_shape((N, N if M is None else M))
+    rows, cols = (max(0, operator.index(extent)) for extent in (N, N if M is None else M))
     k = operator.index(k)
     return astype(greater_equal(reshape(arange(rows), (rows, 1)), arange(-k, cols - k)), dtype, copy=False)
 

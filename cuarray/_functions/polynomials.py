@@ -208,6 +208,10 @@ def polyfit(
     `x`: (M,), `y`: (M,) or (M, K) for K fits; `w`: weights of the residuals, not of their squares. With `full` also
     residuals, rank, singular values and rcond; with `cov` also the covariances of the coefficients, not scaled by the
     residuals if it is "unscaled".
+
+    >>> import cuarray as ca
+    >>> ca.polyfit([0.0, 1.0, 2.0], [1.0, 3.0, 5.0], 1).round(6)
+    array([2., 1.])
     """
     linalg = namespace().linalg
     order = operator.index(deg) + 1

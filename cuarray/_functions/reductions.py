@@ -8,6 +8,7 @@ import numpy as np
 
 from cuarray._array import CuArray
 from cuarray._dtypes import as_dtype
+from cuarray._functions._operation import check_out
 from cuarray._functions._reduction import reduce
 from cuarray._functions.creation import asarray, astype
 from cuarray._functions.elementwise import add, divide, maximum, positive, sqrt, square, subtract
@@ -134,6 +135,10 @@ def spread(
         if ddof != 0:
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
+    if name != "var" and out is not None:  # NumPy takes the root in the output's dtype: there is none of integers
+        check_out(name, out)
+        if out.dtype.kind in "biu":
+            raise TypeError(f"{name}: out must be inexact, not {out.dtype}")
     centre = None if mean is None else asarray(mean)
     if dtype is not None and as_dtype(dtype).kind in "biu":
         result = _integer_variance(asarray(a), axis, as_dtype(dtype), ddof, keepdims, where, centre)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cuarray import _plan, _runtime
 from cuarray._array import CuArray, allocate
-from cuarray._dtypes import as_dtype, check_castable, is_same, resolve_reduction
+from cuarray._dtypes import as_dtype, is_same, resolve_reduction
 from cuarray._functions._operation import check_out, copy_into, new_like, partly_overlap
 from cuarray._functions._reduction import fold, normalize_axis, reorderable
 from cuarray._functions.creation import asarray, ascontiguousarray, astype
@@ -48,7 +48,6 @@ def _scan(
         check_out(name, out)
         if out.shape != source.shape:
             raise ValueError(f"{name}: out has shape {out.shape}; the result has {source.shape}")
-        check_castable(loop, out.dtype, "same_kind", f"{name}: out")
         if not is_same(out.dtype, loop) or partly_overlap(out, source):
             wanted, out = out, None
     if out is None:
@@ -142,7 +141,6 @@ def ufunc_reduceat(
     check_out(name, out)
     if out.shape != shape:
         raise ValueError(f"{name}: out has shape {out.shape}; the result has {shape}")
-    check_castable(loop, out.dtype, "same_kind", f"{name}: out")
     copy_into(out, result)
     return out
 

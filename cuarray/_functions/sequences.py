@@ -159,6 +159,9 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> CuArray:
     >>> ca.correlate([1, 2, 3], [0, 1, 0.5], "full")
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
+    for argument, x in (("a", a), ("v", v)):
+        if not np.ndim(x):
+            raise ValueError(f"correlate: {argument} must be 1-d, it has no dimensions")
     first, second = _sequences("correlate", a, v)
     second = conjugate(second) if second.dtype.kind == "c" else second
     if second.size <= first.size:

@@ -120,7 +120,7 @@ def _check_kth(name: str, kth: Any, n: int) -> None:
         raise TypeError(f"{name}: kth must be integers, not {places.dtype}")
     if places.ndim > 1:
         raise ValueError(f"{name}: kth must have at most one dimension, not {places.ndim}")
-    for place in places.reshape(-1).tolist():
+    for place in places.reshape(-1).tolist() if n else ():  # nothing has any place in order
         if not -n <= place < n:
             raise ValueError(f"{name}: kth {place} is out of bounds for an axis of {n} elements")
 

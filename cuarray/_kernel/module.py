@@ -87,6 +87,16 @@ def cudafile(
     """`cudadef` of a file's contents; its folder is the first of the include_dirs, its file name the module's name.
 
     A file that was changed is a new module when it is read again.
+
+    >>> import os, tempfile, cuarray as ca
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "fill.cu")
+    ...     _ = open(path, "w").write("__global__ void fill(int* x) { x[threadIdx.x] = 7; }")
+    ...     module = ca.cudafile(path)
+    >>> x = ca.zeros(3, "int32")
+    >>> module.fill[1, 3](x)
+    >>> x
+    array([7, 7, 7], dtype=int32)
     """
     file = Path(path)
     return cudadef(

@@ -792,6 +792,8 @@ class Generator:
                [6, 5, 4]])
         """
         items = as_operand(x)
+        if not items.ndim:
+            raise TypeError("permuted: x must have at least one dimension")
         if out is not None:
             check_out("permuted", out)
             if out.shape != items.shape:
