@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cuarray import _runtime
+from cuarray import _fast_calls, _runtime
 from cuarray._dtypes import alignment, as_storage_dtype
+from cuarray._fast_calls import Remembered
 from cuarray._interop import dlpack
 from cuarray._layout import Layout, typestr, view
 from cuarray._table import ELEMENTWISE
@@ -263,7 +264,7 @@ class CuArray:
     @property
     def T(self) -> CuArray:
         """The array with its axes reversed, as a view."""
-        return view_of(self, np.transpose)
+        return transposed(self)
 
     @property
     def flat(self) -> Any:
@@ -277,12 +278,12 @@ class CuArray:
     @property
     def mT(self) -> CuArray:
         """The array with its last two axes swapped, as a view."""
-        return view_of(self, lambda ghost: ghost.mT)
+        return matrix_transposed(self)
 
     @property
     def real(self) -> CuArray:
         """The real parts, as a view."""
-        return view_of(self, lambda ghost: ghost.real)
+        return real_part(self)
 
     @real.setter
     def real(self, value: Any) -> None:
@@ -293,7 +294,7 @@ class CuArray:
         """The imaginary parts: a view of a complex array, zeros of a real one."""
         if self.dtype.kind != "c":
             return F.zeros(self.shape, self.dtype)
-        return view_of(self, lambda ghost: ghost.imag)
+        return imaginary_part(self)
 
     @imag.setter
     def imag(self, value: Any) -> None:
@@ -470,12 +471,18 @@ class CuArray:
         if isinstance(key, str) and self._layout.struct is not None:
             return _aligned(view_of(self, lambda ghost: ghost[key]), f"field {key!r}")
         basic = basic_index(key)
-        return F.get_item(self, key) if basic is None else view_of(self, basic)
+        if basic is None:
+            return F.get_item(self, key)
+        result = view_of(self, basic)
+        _fast_calls.remember_subscript(self, key, result)
+        return result
 
     def __setitem__(self, key: Any, value: Any) -> None:
         basic = basic_index(key)
         if basic is not None:
-            F.assign(view_of(self, basic), value, "assignment")
+            part = view_of(self, basic)
+            _fast_calls.remember_subscript(self, key, part)
+            F.assign(part, value, "assignment")
         elif isinstance(key, str):
             F.assign(self[key], value, "assignment")
         else:
@@ -851,6 +858,26 @@ def view_of(array: CuArray, operation: Callable[[np.ndarray], np.ndarray]) -> Cu
     return new(array._memory, array._pointer + offset, result, base, array._writeable)
 
 
+class View(Remembered):
+    """A function of an array and perhaps parameters, whose result is a view: one of NumPy's, called with ghosts."""
+
+    def __init__(self, function: Callable[..., np.ndarray]) -> None:
+        self._function = function
+
+    def _call(self, array: CuArray, *parameters: Any) -> CuArray:
+        result = view_of(array, lambda ghost: self._function(ghost, *parameters))
+        if result.size:
+            _fast_calls.remember(
+                self, (array, *parameters), (), result._layout, [], view_at=result._pointer - array._pointer
+            )
+        return result
+
+
+transposed, matrix_transposed = View(np.transpose), View(lambda ghost: ghost.mT)
+reshaped = View(lambda ghost, shape: np.reshape(ghost, shape, copy=False))
+real_part, imaginary_part = View(lambda ghost: ghost.real), View(lambda ghost: ghost.imag)
+
+
 def _is_aligned(array: CuArray) -> bool:
     step = alignment(array.dtype)
     return not array.size or not any(value % step for value in (array._pointer, *array.strides))
@@ -920,36 +947,38 @@ def host_view(array: CuArray) -> np.ndarray:
     return np.asarray(_HostMemory(array)).view(array.dtype)
 
 
+# The operators: each method's function, and what of it the method is.
+OPERATORS: dict[str, tuple[Any, str]] = {}
+
+
 def _bind_operators() -> None:
     """Give CuArray the operator methods that the rows of the table name."""
-
-    def unary(function: Any) -> Any:
-        return lambda self: function(self)
-
-    def forward(function: Any) -> Any:
-        return lambda self, other: function(self, other) if F.is_operand(other) else NotImplemented
-
-    def reflected(function: Any) -> Any:
-        return lambda self, other: function(other, self) if F.is_operand(other) else NotImplemented
-
-    def in_place(function: Any) -> Any:
-        return lambda self, other: function(self, other, out=self) if F.is_operand(other) else NotImplemented
-
+    forms: dict[str, Callable[[Any], Any]] = {
+        "unary": lambda function: lambda self: function(self),
+        "forward": lambda function: (
+            lambda self, other: function(self, other) if F.is_operand(other) else NotImplemented
+        ),
+        "reflected": lambda function: (
+            lambda self, other: function(other, self) if F.is_operand(other) else NotImplemented
+        ),
+        "in_place": lambda function: (
+            lambda self, other: function(self, other, out=self) if F.is_operand(other) else NotImplemented
+        ),
+    }
     comparisons = ("eq", "ne", "lt", "le", "gt", "ge")
     for name, row in ELEMENTWISE.items():
         if row.dunder is None:
             continue
-        function = getattr(F, name)
-        forms = {f"__{row.dunder}__": unary(function)}
-        if row.ufunc.nin == 2:
-            forms = {f"__{row.dunder}__": forward(function)}
-            if row.dunder not in comparisons:
-                forms[f"__r{row.dunder}__"] = reflected(function)
-                forms[f"__i{row.dunder}__"] = in_place(function)
-        for method, implementation in forms.items():
+        own = {"": "forward" if row.ufunc.nin == 2 else "unary"}
+        if row.ufunc.nin == 2 and row.dunder not in comparisons:
+            own |= {"r": "reflected", "i": "in_place"}
+        for prefix, form in own.items():
+            method, function = f"__{prefix}{row.dunder}__", getattr(F, name)
+            implementation = forms[form](function)
             implementation.__name__ = method
             implementation.__doc__ = f"See `cuarray.{name}`."
             setattr(CuArray, method, implementation)
+            OPERATORS[method] = function, form
 
 
 # The functions are written in terms of CuArray, so they can be imported only now.

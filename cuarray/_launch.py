@@ -10,13 +10,13 @@ from cuarray._runtime import glue
 class Prepared:
     """A plan with its kernel loaded, to be launched any number of times."""
 
-    __slots__ = ("_record", "address", "name")
+    __slots__ = ("address", "name", "record")
 
     def __init__(self, plan: Plan) -> None:
         runtime = _runtime.get()
         function = runtime.load(_runtime.builtin_source(plan.instance.header), f"&{plan.instance.name}").handle
-        self._record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, 0, plan.words)
-        self.address: int = self._record.ctypes.data
+        self.record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, 0, plan.words)
+        self.address: int = self.record.ctypes.data
         self.name = plan.instance.name
 
     def launch(self, out: int, a: int = 0, b: int = 0, c: int = 0, a2: int = 0, b2: int = 0, c2: int = 0) -> None:

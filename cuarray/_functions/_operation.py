@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from cuarray import _plan, _runtime
+from cuarray import _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import Loop, OperandType, Signature, check_castable, is_struct, operand_type, pack_scalar
+from cuarray._fast_calls import NOTHING, OUTPUT, Remembered, Word
 from cuarray._launch import Prepared
 from cuarray._layout import Layout, broadcast_shapes, ordered_layout
 
@@ -25,7 +26,7 @@ _CACHE_LIMIT = 4096
 class Call:
     """An operation made ready for operands of certain kinds."""
 
-    __slots__ = ("first_slot", "out_layout", "packers", "prepared", "second_layout")
+    __slots__ = ("first_slot", "loop", "out_layout", "packers", "prepared", "second_layout")
 
     def __init__(
         self,
@@ -33,13 +34,25 @@ class Call:
         packers: tuple[Packer | None, ...],
         first_slot: int,
         prepared: Prepared | None,
+        loop: Loop,
         second_layout: Layout | None = None,
     ) -> None:
+        self.loop = loop
         self.out_layout = out_layout
         self.second_layout = second_layout
         self.packers = packers  # None where the operand is an array
         self.first_slot = first_slot  # 1 where the second output, or the item's number, comes first
         self.prepared = prepared  # None where there is nothing to compute
+
+    def head(self, arguments: Sequence[Any], places: Iterable[int]) -> list[Word]:
+        """The words of a launch with one output, whose operands are the arguments at these places."""
+        head = [OUTPUT, *[NOTHING] * 6]
+        for slot, (place, dtype) in enumerate(zip(places, self.loop.inputs, strict=True), 1 + self.first_slot):
+            if type(arguments[place]) is CuArray:
+                head[slot] = Word("address", place)
+            else:
+                head[slot], head[slot + 3] = Word("low", place, dtype), Word("high", place)
+        return head
 
     def run(self, out: CuArray, operands: list[Any], second: CuArray | None = None) -> None:
         """Launch, writing into `out` (and `second`)."""
@@ -63,12 +76,13 @@ class Call:
 WORDS = 4
 
 
-class Operation:
+class Operation(Remembered):
     """An elementwise operation: a functor, and the rule that gives the dtypes of its loop.
 
     Callable with arrays, scalars and what `asarray` takes, broadcast against each other.
     """
 
+    scalars = 0b1111
     _keeps = False  # whether it may leave elements of the output as they are
 
     def __init__(self, name: str, functor: str, nin: int, resolve: Resolver, position: bool = False) -> None:
@@ -82,26 +96,37 @@ class Operation:
     def __repr__(self) -> str:
         return f"<cuarray operation {self.__name__!r}>"
 
-    def __call__(
-        self, *operands: Any, out: CuArray | None = None, dtype: np.dtype | None = None, casting: str = "same_kind"
-    ) -> CuArray:
-        """The result as a new array, or in `out`."""
+    def _call(self, *operands: Any, **options: Any) -> CuArray:
+        """The result as a new array, or in `out`; options: out, dtype and casting."""
         if len(operands) != self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} operands, {len(operands)} were given")
+        out, dtype, casting = options.get("out"), options.get("dtype"), options.get("casting", "same_kind")
         values, kinds = classify(self.__name__, operands)
-        out_layout = None if out is None else check_out(self.__name__, out)
-        key = (*kinds, out_layout, dtype, casting, "K")
-        call = self._calls.get(key)
-        if call is None:
-            call = self.prepare(key, kinds, (out_layout,), dtype, casting)
+        call = self.find(kinds, (None if out is None else check_out(self.__name__, out),), dtype, casting)
         if out is None:
-            out = allocate(call.out_layout)
+            result = allocate(call.out_layout)
         else:
             for value in values:
                 if type(value) is CuArray and partly_overlap(out, value):
                     return self.apply(tuple(values), (out,), dtype, casting)[0]
-        call.run(out, values)
-        return out
+            result = out
+        call.run(result, values)
+        self.remember((*operands, *options.values()), tuple(options), call)
+        return result
+
+    def remember(self, arguments: tuple[Any, ...], names: tuple[str, ...], call: Call) -> None:
+        """Have calls like this one, the last arguments by these names, done without Python from now on."""
+        if call.prepared is None or call.second_layout is not None or not self._is_decided_by_kinds(call.loop):
+            return
+        out = len(arguments) - len(names) + names.index("out") if "out" in names else -1
+        if out >= 0 and arguments[out] is None:
+            out = -1
+        head = call.head(arguments, range(self.nin))
+        _fast_calls.remember(self, arguments, names, call.out_layout, [(call.prepared, head)], out=out)
+
+    def _is_decided_by_kinds(self, loop: Loop) -> bool:
+        """Whether a call is right for all values of the operands, if it was for some."""
+        return True
 
     def apply(
         self,
@@ -117,10 +142,7 @@ class Operation:
         """
         values, kinds = classify(self.__name__, operands)
         out_layouts = [None if out is None else check_out(self.__name__, out) for out in outs]
-        key = (*kinds, *out_layouts, signature, casting, order)
-        call = self._calls.get(key)
-        if call is None:
-            call = self.prepare(key, kinds, out_layouts, signature, casting, order)
+        call = self.find(kinds, out_layouts, signature, casting, order)
         if any(
             out is not None and any(type(value) is CuArray and partly_overlap(out, value) for value in values)
             for out in outs
@@ -153,20 +175,22 @@ class Operation:
         """This operation where a mask, its first operand, is true; elsewhere the output keeps what it has."""
         return _OnlyWhere(self)
 
-    def prepare(
+    def find(
         self,
-        key: Any,
         kinds: list[Kind],
         outs: Sequence[Layout | None],
         signature: np.dtype | Signature | None = None,
         casting: str = "same_kind",
         order: str = "K",
     ) -> Call:
-        """Make ready, and remember under `key`, the call for operands and outputs of these kinds."""
-        call = self._prepare(kinds, outs, signature, casting, order)
-        if len(self._calls) >= _CACHE_LIMIT:
-            self._calls.clear()
-        self._calls[key] = call
+        """The call for operands and outputs of these kinds; made ready, and remembered, if it was not yet."""
+        key = (*kinds, *outs, signature, casting, order)
+        call = self._calls.get(key)
+        if call is None:
+            call = self._prepare(kinds, outs, signature, casting, order)
+            if len(self._calls) >= _CACHE_LIMIT:
+                self._calls.clear()
+            self._calls[key] = call
         return call
 
     def _prepare(
@@ -209,7 +233,7 @@ class Operation:
             plan = _plan.elementwise(target, self.functor, first, loop.output, operands, self._position, second)
             prepared = Prepared(plan)
         slot = 1 if self._position or second else 0
-        return Call(first, tuple(packers), slot, prepared, second.layout if second else None)
+        return Call(first, tuple(packers), slot, prepared, loop, second.layout if second else None)
 
 
 class _OnlyWhere(Operation):
@@ -350,18 +374,36 @@ def _broadcastable(source: tuple[int, ...], target: tuple[int, ...]) -> bool:
     )
 
 
-def assign(out: CuArray, value: Any, what: str) -> None:
-    """out[...] = value by NumPy's rules of assignment: any cast, and values that broadcast to out's shape."""
-    if not out._writeable:
-        raise ValueError(f"{what}: destination is read-only")
-    if type(value) is not CuArray:
-        if is_struct(out.dtype):
-            value = as_operand(np.asarray(value, out.dtype))  # a tuple is a struct; too large to travel in the record
+class _Assign(Remembered):
+    """``out[...] = value`` by NumPy's rules of assignment: any cast, and values that broadcast to out's shape."""
+
+    scalars = 0b10
+
+    def _call(self, out: CuArray, value: Any, what: str = "assignment") -> None:
+        if not out._writeable:
+            raise ValueError(f"{what}: destination is read-only")
+        if type(value) is CuArray:
+            copy_into(out, value, what)
+            if _broadcastable(value.shape, out.shape):
+                self._remember(out, value, value._layout)
+        elif is_struct(out.dtype):
+            # A tuple is a struct; too large to travel in the record.
+            copy_into(out, as_operand(np.asarray(value, out.dtype)), what)
         elif operand_type(value) is None:
-            value = as_operand(value)
+            copy_into(out, as_operand(value), what)
         else:
             # NumPy converts the scalar, with its own errors: 300 into uint8 overflows, 1j into float is refused.
             converted = np.empty((), out.dtype)
             converted[()] = value
-            value = converted[()]
-    copy_into(out, value, what)
+            copy_into(out, converted[()], what)
+            self._remember(out, value, out.dtype)
+
+    def _remember(self, out: CuArray, value: Any, kind: Kind) -> None:
+        call = copy_operation.find([kind], (out._layout,), None, "unsafe")
+        if call.prepared is not None:
+            _fast_calls.remember(
+                self, (out, value), (), out._layout, [(call.prepared, call.head((out, value), [1]))], out=0
+            )
+
+
+assign = _Assign()

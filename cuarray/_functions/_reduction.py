@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cuarray import _plan, _runtime
+from cuarray import _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import as_dtype, as_scalar, check_castable, pack_scalar, resolve_reduction
+from cuarray._fast_calls import OUTPUT, SCRATCH, Remembered, Word
 from cuarray._functions._operation import check_out, copy_into
 from cuarray._functions.creation import asarray, ascontiguousarray, astype
 from cuarray._launch import Prepared
@@ -22,15 +23,21 @@ from cuarray._table import REDUCTIONS, Reduction
 class _Call:
     """A reduction made ready for one layout, set of axes and mask."""
 
-    __slots__ = ("keep_layout", "out_layout", "prepared", "scratch_bytes")
+    __slots__ = ("is_plain", "keep_layout", "out_layout", "prepared", "scratch_bytes")
 
     def __init__(
-        self, out_layout: Layout, keep_layout: Layout, prepared: tuple[Prepared, ...], scratch_bytes: int
+        self,
+        out_layout: Layout,
+        keep_layout: Layout,
+        prepared: tuple[Prepared, ...],
+        scratch_bytes: int,
+        is_plain: bool,
     ) -> None:
         self.out_layout = out_layout
         self.keep_layout = keep_layout  # with extents of 1 where axes were reduced
         self.prepared = prepared
         self.scratch_bytes = scratch_bytes
+        self.is_plain = is_plain  # without a mask or an initial value
 
     def run(self, source: CuArray, mask: CuArray | None, given: tuple[int, int], centre: CuArray | None) -> CuArray:
         """Launch, writing into a new C-contiguous array."""
@@ -134,7 +141,7 @@ def _prepare(
         )
         prepared = (Prepared(plan.first),) + ((Prepared(plan.second),) if plan.second else ())
         scratch = plan.scratch_bytes
-    return _Call(out, layout(result, kept), prepared, scratch)
+    return _Call(out, layout(result, kept), prepared, scratch, mask is None and not initial)
 
 
 def _as_mask(name: str, where: Any, source: CuArray) -> CuArray | None:
@@ -171,7 +178,7 @@ def _deliver(name: str, result: CuArray, kept: tuple[int, ...], out: Any, keepdi
     return out
 
 
-def reduce(
+def _reduce(
     name: str,
     x: Any,
     axis: Any,
@@ -182,8 +189,8 @@ def reduce(
     where: Any = True,
     less: float = 0,
     centre: CuArray | None = None,
-) -> CuArray:
-    """A row of the table, called.
+) -> tuple[CuArray, _Call]:
+    """A row of the table, called: the result, and what was called for it.
 
     `less` is subtracted from the count of a variance. `centre`, of the shape that keepdims gives, is what its
     distances are taken from; by default the mean.
@@ -226,7 +233,32 @@ def reduce(
         initial is not None,
     )
     result = call.run(source, mask, given, centre)
-    return _deliver(name, result, call.keep_layout.shape, out, keepdims)
+    return _deliver(name, result, call.keep_layout.shape, out, keepdims), call
+
+
+class _Reduce(Remembered):
+    """A row of the table, called."""
+
+    def _call(self, name: str, x: Any, *arguments: Any, **options: Any) -> CuArray:
+        result, call = _reduce(name, x, *arguments, **options)
+        # A mask, an initial value and what a variance has besides are not in the key.
+        if type(x) is CuArray and REDUCTIONS[name].centre is None and call.prepared and call.is_plain:
+            head = [OUTPUT, Word("address", 1), SCRATCH]
+            launches = [(prepared, head) for prepared in call.prepared]
+            names = tuple(options)
+            if result.size and not any(isinstance(value, CuArray) for value in (*arguments, *options.values())):
+                _fast_calls.remember(
+                    self,
+                    (name, x, *arguments, *options.values()),
+                    names,
+                    result._layout,
+                    launches,
+                    scratch_bytes=call.scratch_bytes,
+                )
+        return result
+
+
+reduce = _Reduce()
 
 
 def _centres(

@@ -88,19 +88,17 @@ class Ufunc(Operation):
         ]
         return inspect.Signature([*names, out, *keywords])
 
-    def __call__(self, *operands: Any, **options: Any) -> Any:
+    def _call(self, *operands: Any, **options: Any) -> Any:
         if options or len(operands) != self._simple:
             if len(options) == 1 and "out" in options and len(operands) == self._simple:
                 (out,) = self._outs((), options["out"])
-                return super().__call__(*operands, out=out)
+                return super()._call(*operands, out=out)
             return self._call_with(operands, options)
         values, kinds = classify(self.__name__, operands)
-        key = tuple(kinds)
-        call = self._calls.get(key)
-        if call is None:
-            call = self.prepare(key, kinds, (None,))
+        call = self.find(kinds, (None,))
         result = allocate(call.out_layout)
         call.run(result, values)
+        self.remember(operands, (), call)
         return result
 
     def loop(self, kinds: list[Kind], signature: np.dtype | Signature | None, casting: str = "same_kind") -> Loop:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from cuarray import _runtime
+from cuarray import _fast_calls, _runtime
 from cuarray._array import CuArray, allocate, new, view_of
 from cuarray._dtypes import as_storage_dtype, check_castable, is_same, operand_type
+from cuarray._fast_calls import Remembered
 from cuarray._functions._operation import copy_into, copy_operation, new_like
 from cuarray._interop import dlpack
 from cuarray._layout import contiguous_strides, layout, ordered_layout
@@ -308,6 +309,8 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> CuArray:
 
 
 def _copied(x: CuArray, order: str = "K") -> CuArray:
+    if order == "K" or (order == "C" and x._layout.c_contiguous):
+        return copy_operation(x)
     result = new_like(x, order=order)
     copy_operation(x, out=result)
     return result
@@ -336,9 +339,12 @@ def astype(
     x = asarray(x)
     order = check_order(order)
     wanted = as_storage_dtype(dtype)
-    check_castable(x.dtype, wanted, casting, "astype")
-    if is_same(x.dtype, wanted) and not copy and _has_order(x, order):
+    if casting != "unsafe":
+        check_castable(x.dtype, wanted, casting, "astype")
+    if not copy and is_same(x.dtype, wanted) and _has_order(x, order):
         return x
+    if order == "K":
+        return copy_operation(x, dtype=wanted, casting="unsafe")
     result = new_like(x, wanted, order)
     copy_operation(x, out=result, casting="unsafe")
     return result
@@ -406,7 +412,20 @@ def empty(shape: Any, dtype: Any = np.float64, order: str = "C", *, device: Any 
     (2, 3)
     """
     check_device(device)
-    return allocate(ordered_layout(as_storage_dtype(dtype), as_shape(shape), check_order(order, "CF"), ()))
+    return _empty(shape, dtype, order)
+
+
+class _Empty(Remembered):
+    """A new array of this shape, dtype and order."""
+
+    def _call(self, shape: Any, dtype: Any, order: Any) -> CuArray:
+        result = allocate(ordered_layout(as_storage_dtype(dtype), as_shape(shape), check_order(order, "CF"), ()))
+        if result.size:
+            _fast_calls.remember(self, (shape, dtype, order), (), result._layout, [])
+        return result
+
+
+_empty = _Empty()
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None) -> CuArray:

@@ -19,26 +19,29 @@ from cuarray._table import ELEMENTWISE, Elementwise
 class Comparison(Ufunc):
     """A comparison also takes Python ints that the other operand's dtype does not hold: they compare as numbers."""
 
-    def __call__(self, *operands: Any, **options: Any) -> Any:
+    def _call(self, *operands: Any, **options: Any) -> Any:
         try:
-            return super().__call__(*operands, **options)
+            return super()._call(*operands, **options)
         except OverflowError:
             values, kinds = classify(self.__name__, operands[: self.nin])
             if kinds == [int, int]:
                 return as_operand(getattr(py_operator, ELEMENTWISE[self.__name__].dunder)(*values))  # type: ignore[arg-type]
             # The int lies beyond every value of the dtype: infinity compares as it does.
             values = [math.copysign(math.inf, x) if kind is int else x for x, kind in zip(values, kinds, strict=True)]
-            return super().__call__(*values, *operands[self.nin :], **options)
+            return super()._call(*values, *operands[self.nin :], **options)
 
 
 class Power(Ufunc):
     """Powers; integers to negative integer powers are refused, as they are no integers."""
 
-    def __call__(self, *operands: Any, **options: Any) -> Any:
+    def _call(self, *operands: Any, **options: Any) -> Any:
         exponent = operands[1] if len(operands) > 1 else 0.0
         if type(exponent) is not float and not (type(exponent) is CuArray and exponent.dtype.kind != "i"):
             operands = self._without_negative(operands, options)
-        return super().__call__(*operands, **options)
+        return super()._call(*operands, **options)
+
+    def _is_decided_by_kinds(self, loop: Loop) -> bool:
+        return loop.inputs[1].kind != "i"
 
     def _without_negative(self, operands: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         values, kinds = classify(self.__name__, operands[:2])
@@ -215,7 +218,7 @@ def clip(
     else:
         low, high = a_min, a_max
     a = as_operand(a)
-    if a.dtype.kind in "iu":
+    if (type(low) is int or type(high) is int) and a.dtype.kind in "iu":
         info = np.iinfo(a.dtype)
         low = None if type(low) is int and low <= info.min else low
         high = None if type(high) is int and high >= info.max else high

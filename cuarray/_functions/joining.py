@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from cuarray import _fast_calls
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import as_storage_dtype, check_castable, is_same, operand_type, result_type
-from cuarray._functions._operation import check_out, copy_into
+from cuarray._fast_calls import Remembered, Word
+from cuarray._functions._operation import check_out, copy_into, copy_operation
 from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, copy
 from cuarray._functions.manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape
@@ -80,6 +82,12 @@ def concatenate(
     array([0., 1., 1., 1.])
     """
     values = _as_sequence("concatenate", arrays)
+    if out is None and len(values) <= _MOST and all(type(value) is CuArray for value in values):
+        return _joined(axis, dtype, casting, *values)
+    return _concatenate(values, axis, out, dtype, casting)
+
+
+def _concatenate(values: list[Any], axis: int | None, out: CuArray | None, dtype: Any, casting: str) -> CuArray:
     if out is not None and dtype is not None:
         raise TypeError("concatenate: out and dtype cannot both be given")
     kinds = [operand_type(value) if axis is None else None for value in values]
@@ -128,6 +136,29 @@ def concatenate(
         first = last
     return result
 
+
+class _Joined(Remembered):
+    """The concatenation of a few arrays, as a new array: a copy into a part of it for each."""
+
+    def _call(self, axis: int | None, dtype: Any, casting: str, *arrays: CuArray) -> CuArray:
+        result = _concatenate(list(arrays), axis, None, dtype, casting)
+        own = 0 if axis is None else normalize_axis(axis, result.ndim)
+        if not result.size or axis is None or not all(array.size for array in arrays):
+            return result
+        launches, first = [], 0
+        for place, array in enumerate(arrays, 3):
+            last = first + array.shape[own]
+            part = result[(slice(None),) * own + (slice(first, last),)]
+            call = copy_operation.find([array._layout], (part._layout,))
+            offset = part._pointer - result._pointer
+            launches.append((call.prepared, [Word("output", offset=offset), Word("address", place)]))
+            first = last
+        _fast_calls.remember(self, (axis, dtype, casting, *arrays), (), result._layout, launches)
+        return result
+
+
+_joined = _Joined()
+_MOST = 8  # arrays whose concatenation is remembered
 
 concat = concatenate
 

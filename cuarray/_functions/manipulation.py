@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from cuarray._array import CuArray, view_of
+from cuarray._array import CuArray, View, reshaped, transposed, view_of
 from cuarray._functions.creation import as_shape, asarray, ascontiguousarray, check_copy, check_order
 from cuarray._functions.creation import copy as copy_array
 from cuarray._layout import broadcast_shapes as _broadcast_shapes
+
+_swapaxes, _moveaxis = View(np.swapaxes), View(np.moveaxis)
+_squeeze, _expand_dims = View(np.squeeze), View(np.expand_dims)
 
 
 def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> CuArray:
@@ -40,10 +43,10 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
         x = _packed(copy_array(x))
     if not x._layout.c_contiguous and copy is not False:
         try:
-            return view_of(x, lambda ghost: np.reshape(ghost, wanted, copy=False))
+            return reshaped(x, wanted)
         except ValueError:
             x = _packed(x)  # the shape may be wrong, too: the next line says so
-    return view_of(x, lambda ghost: np.reshape(ghost, wanted, copy=False))
+    return reshaped(x, wanted)
 
 
 def _packed(x: CuArray) -> CuArray:
@@ -94,7 +97,8 @@ def transpose(a: Any, axes: Any = None) -> CuArray:
     >>> ca.transpose(ca.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    return view_of(asarray(a), lambda ghost: np.transpose(ghost, axes))
+    x = asarray(a)
+    return transposed(x) if axes is None else transposed(x, axes)
 
 
 def permute_dims(a: Any, axes: Any = None) -> CuArray:
@@ -124,7 +128,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> CuArray:
     >>> ca.swapaxes(ca.zeros((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
     """
-    return view_of(asarray(a), lambda ghost: np.swapaxes(ghost, axis1, axis2))
+    return _swapaxes(asarray(a), axis1, axis2)
 
 
 def moveaxis(a: Any, source: Any, destination: Any) -> CuArray:
@@ -134,7 +138,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> CuArray:
     >>> ca.moveaxis(ca.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
-    return view_of(asarray(a), lambda ghost: np.moveaxis(ghost, source, destination))
+    return _moveaxis(asarray(a), source, destination)
 
 
 def rollaxis(a: Any, axis: int, start: int = 0) -> CuArray:
@@ -154,7 +158,7 @@ def squeeze(a: Any, axis: Any = None) -> CuArray:
     >>> ca.squeeze(ca.zeros((1, 3, 1))).shape
     (3,)
     """
-    return view_of(asarray(a), lambda ghost: np.squeeze(ghost, axis))
+    return _squeeze(asarray(a), axis)
 
 
 def expand_dims(a: Any, axis: Any = 0) -> CuArray:
@@ -164,7 +168,7 @@ def expand_dims(a: Any, axis: Any = 0) -> CuArray:
     >>> ca.expand_dims(ca.zeros(3), (0, 2)).shape
     (1, 3, 1)
     """
-    return view_of(asarray(a), lambda ghost: np.expand_dims(ghost, axis))
+    return _expand_dims(asarray(a), axis)
 
 
 def _at_least(arrays: tuple[Any, ...], expand: Any) -> Any:

@@ -8,93 +8,13 @@
 //
 // Nothing here raises an exception of its own: what is unusual goes to Python, and there stand the messages.
 #pragma once
-#include <cstddef>
-#include <cstdint>
 #include <cstdlib>
-#include <cstring>
-#include <initializer_list>
 
-// The few declarations of CPython's that are needed, under names of our own: Python.h need not be installed, and where
-// somebody includes it, these do not clash. The layouts are those of the stable ABI (with the GIL).
+#include "python_values.hpp"
+
 namespace ca::python {
 
-struct Type;
-struct Object {
-  std::intptr_t references;
-  Type* type;
-};
-using Vectorcall = Object* (*)(Object* self, Object* const* args, std::size_t flagged_count, Object* names);
-using Visit = int (*)(Object*, void*);
-struct Slot {
-  int number;
-  void* value;
-};
-struct Spec {
-  const char* name;
-  int basic_size, item_size;
-  unsigned flags;
-  Slot* slots;
-};
-struct Member {
-  const char* name;
-  int type;
-  std::intptr_t offset;
-  int flags;
-  const char* doc;
-};
-enum { tp_call = 50, tp_dealloc = 52, tp_getattro = 58, tp_repr = 66, tp_traverse = 71, tp_members = 72 };
-constexpr unsigned disallow_instantiation = 1u << 7, have_vectorcall = 1u << 11, have_gc = 1u << 14;
-constexpr int member_ssize = 19, member_read_only = 1;
-
-extern Type long_type asm("PyLong_Type");
-extern Type tuple_type asm("PyTuple_Type");
-extern Type unicode_type asm("PyUnicode_Type");
-extern Type type_type asm("PyType_Type");
-extern Object none asm("_Py_NoneStruct");
-extern Object true_object asm("_Py_TrueStruct");
-Object* type_from_spec(Spec*) asm("PyType_FromSpec");
-Object* generic_alloc(Type*, std::intptr_t) asm("PyType_GenericAlloc");
-void gc_untrack(void*) asm("PyObject_GC_UnTrack");
-void gc_delete(void*) asm("PyObject_GC_Del");
-void incref(Object*) asm("Py_IncRef");  // null is allowed
-void decref(Object*) asm("Py_DecRef");
-Object* repr(Object*) asm("PyObject_Repr");
-Object* get_attribute(Object*, Object*) asm("PyObject_GetAttr");
-Object* vectorcall_call(Object*, Object*, Object*) asm("PyVectorcall_Call");
-Object* vectorcall(Object*, Object* const*, std::size_t, Object*) asm("PyObject_Vectorcall");
-Object* new_dict() asm("PyDict_New");
-Object* dict_get(Object*, Object*) asm("PyDict_GetItemWithError");  // borrowed
-int dict_set(Object*, Object*, Object*) asm("PyDict_SetItem");
-std::intptr_t dict_size(Object*) asm("PyDict_Size");
-void dict_clear(Object*) asm("PyDict_Clear");
-std::intptr_t tuple_size(Object*) asm("PyTuple_Size");
-Object* tuple_get(Object*, std::intptr_t) asm("PyTuple_GetItem");  // borrowed
-long long long_value(Object*, int* overflow) asm("PyLong_AsLongLongAndOverflow");
-unsigned long long unsigned_value(Object*) asm("PyLong_AsUnsignedLongLong");
-Object* long_from(long long) asm("PyLong_FromLongLong");
-Object* error_occurred() asm("PyErr_Occurred");
-void error_clear() asm("PyErr_Clear");
-void* save_thread() asm("PyEval_SaveThread");
-void restore_thread(void*) asm("PyEval_RestoreThread");
-
-constexpr std::size_t count_mask = SIZE_MAX >> 1;  // the highest bit of a vectorcall's count is a flag
-
 // ---- arguments --------------------------------------------------------------------------------------------------
-// In the order of fast_launch._CODES. The numbers are types of C++, as parameters and as what a NumPy scalar holds.
-enum Code : std::uint32_t { b1, i1, i2, i4, i8, u1, u2, u4, u8, f2, f4, f8, c8, c16, pointer, python_bool, python_int };
-
-constexpr unsigned sizes[] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 4, 8, 8, 16};
-constexpr std::size_t scalar_offset = sizeof(Object);  // where scalars hold their value; fast_launch looks first
-
-// Where CuArray and Layout keep their attributes, in bytes from the object's beginning; found by fast_launch.
-struct Offsets {
-  std::int64_t pointer, layout, writeable, dtype;
-};
-inline Offsets& offsets() {
-  static Offsets value{};
-  return value;
-}
-
 // What one argument must be, and how it becomes the bytes of its parameter. All 64 bits wide: Python writes it.
 struct Guard {
   Type* type;
@@ -111,19 +31,6 @@ struct Pattern {
   Guard guards[1];             // count of them
 };
 
-inline Object* slot(Object* object, std::int64_t offset) {
-  return *reinterpret_cast<Object**>(reinterpret_cast<char*>(object) + offset);
-}
-template <class T> T value_of(Object* scalar) {
-  T value;
-  std::memcpy(&value, reinterpret_cast<char*>(scalar) + scalar_offset, sizeof value);
-  return value;
-}
-template <class T> bool put(char* slot, T value) {
-  std::memcpy(slot, &value, sizeof value);
-  return true;
-}
-
 inline bool matches(const Guard& guard, Object* object) {
   if (object->type != guard.type) return false;
   if (!guard.dtype) return true;
@@ -131,118 +38,11 @@ inline bool matches(const Guard& guard, Object* object) {
   return layout && slot(layout, offsets().dtype) == guard.dtype && slot(object, offsets().writeable) == guard.writeable;
 }
 
-// An integer that `T` does not hold is left to Python.
-template <class T> bool put_integer(char* slot, bool is_unsigned, std::int64_t value) {
-  if constexpr (sizeof(T) == 8) {
-    constexpr bool wants_unsigned = T(-1) > T(0);
-    if (is_unsigned != wants_unsigned && value < 0) return false;
-  } else {
-    if ((is_unsigned && value < 0) || std::int64_t(T(value)) != value) return false;
-  }
-  return put(slot, T(value));
-}
-
-// A finite number that becomes an infinity is left to Python: NumPy may warn.
-template <class T, class Wide> bool put_real(char* slot, double value) {
-  const T narrow(value);
-  const double difference = double(Wide(narrow)) - value;  // infinite if one is infinite, NaN if both are
-  return put(slot, narrow) && (difference - difference == 0 || value - value != 0);
-}
-
-inline bool put_complex(std::uint64_t target, char* slot, double real, double imaginary) {
-  if (target == b1) return put(slot, real != 0 || imaginary != 0);
-  if (target == c16) return put(slot, real) && put(slot + 8, imaginary);
-  if (target != c8) return false;
-  return put_real<float, float>(slot, real) && put_real<float, float>(slot + 4, imaginary);
-}
-
-inline bool put_float(std::uint64_t target, char* slot, double value) {
-  switch (target) {
-    case b1: return put(slot, value != 0);
-    case f2: return put_real<_Float16, float>(slot, value);
-    case f4: return put_real<float, float>(slot, value);
-    case f8: return put(slot, value);
-    case c8:
-    case c16: return put_complex(target, slot, value, 0);
-  }
-  return false;
-}
-
-// `value` holds the bits of an unsigned integer if is_unsigned.
-inline bool put_any_integer(std::uint64_t target, char* slot, bool is_unsigned, std::int64_t value,
-                            bool is_numpy = true) {
-  switch (target) {
-    case b1: return put(slot, value != 0);
-    case i1: return put_integer<std::int8_t>(slot, is_unsigned, value);
-    case i2: return put_integer<std::int16_t>(slot, is_unsigned, value);
-    case i4: return put_integer<std::int32_t>(slot, is_unsigned, value);
-    case i8: return put_integer<std::int64_t>(slot, is_unsigned, value);
-    case u1: return put_integer<std::uint8_t>(slot, is_unsigned, value);
-    case u2: return put_integer<std::uint16_t>(slot, is_unsigned, value);
-    case u4: return put_integer<std::uint32_t>(slot, is_unsigned, value);
-    case u8: return put_integer<std::uint64_t>(slot, is_unsigned, value);
-  }
-  // NumPy rounds its own integers once, and Python's by way of double.
-  if (is_numpy && (target == f4 || target == c8))
-    return put_float(target, slot, is_unsigned ? float(std::uint64_t(value)) : float(value));
-  return put_float(target, slot, is_unsigned ? double(std::uint64_t(value)) : double(value));
-}
-
 // The bytes of an argument that matches its guard; false if only Python can tell.
 inline bool pack(const Guard& guard, Object* object, char* out) {
-  const auto target = guard.target;
-  switch (guard.source) {
-    case pointer: {
-      if (!guard.dtype) return put(out, std::uint64_t(0));  // None
-      Object* address = slot(object, offsets().pointer);
-      if (!address || address->type != &long_type) return false;
-      int overflow = 0;
-      return put(out, long_value(address, &overflow)) && !overflow;
-    }
-    case python_bool: return put_any_integer(target, out, false, object == &true_object, false);
-    case python_int: {
-      int overflow = 0;
-      const long long value = long_value(object, &overflow);
-      if (!overflow) return put_any_integer(target, out, false, value, false);
-      if (overflow < 0 || target != u8) return false;
-      const unsigned long long large = unsigned_value(object);
-      if (error_occurred()) {
-        error_clear();
-        return false;
-      }
-      return put(out, large);
-    }
-  }
-  if (guard.source == target) {
-    std::memcpy(out, reinterpret_cast<char*>(object) + scalar_offset, sizes[target]);
-    return true;
-  }
-  switch (guard.source) {
-    case b1: return put_any_integer(target, out, false, value_of<std::uint8_t>(object) != 0);
-    case i1: return put_any_integer(target, out, false, value_of<std::int8_t>(object));
-    case i2: return put_any_integer(target, out, false, value_of<std::int16_t>(object));
-    case i4: return put_any_integer(target, out, false, value_of<std::int32_t>(object));
-    case i8: return put_any_integer(target, out, false, value_of<std::int64_t>(object));
-    case u1: return put_any_integer(target, out, true, value_of<std::uint8_t>(object));
-    case u2: return put_any_integer(target, out, true, value_of<std::uint16_t>(object));
-    case u4: return put_any_integer(target, out, true, value_of<std::uint32_t>(object));
-    case u8: return put_any_integer(target, out, true, std::int64_t(value_of<std::uint64_t>(object)));
-    case f2: return put_float(target, out, float(value_of<_Float16>(object)));
-    case f4: return put_float(target, out, value_of<float>(object));
-    case f8: return put_float(target, out, value_of<double>(object));
-    case c8:
-    case c16: {
-      struct Double { double real, imaginary; };
-      struct Single { float real, imaginary; };
-      if (guard.source == c16) {
-        const auto value = value_of<Double>(object);
-        return put_complex(target, out, value.real, value.imaginary);
-      }
-      const auto value = value_of<Single>(object);
-      return put_complex(target, out, value.real, value.imaginary);
-    }
-  }
-  return false;
+  if (guard.source != pointer) return pack_scalar(guard.source, guard.target, object, out);
+  std::uint64_t address = 0;  // None's
+  return (!guard.dtype || address_of(object, address)) && put(out, address);
 }
 
 // ---- objects ----------------------------------------------------------------------------------------------------
@@ -276,8 +76,6 @@ inline Types& types() {
   return value;
 }
 
-using LaunchKernel = int(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**,
-                         void**);
 using CurrentStream = void*();
 inline CurrentStream*& current_stream() {
   static CurrentStream* function = nullptr;
@@ -385,12 +183,6 @@ inline Object* call_launcher(Object* object, Object* const* args, std::size_t fl
 
 // ---- the types --------------------------------------------------------------------------------------------------
 // No tp_clear: every cycle through these objects passes a dict, which the collector can clear.
-inline int visit_all(Visit visit, void* data, std::initializer_list<Object*> objects) {
-  for (Object* object : objects)
-    if (object)
-      if (int stop = visit(object, data)) return stop;
-  return 0;
-}
 inline int traverse_calls(Object* object, Visit visit, void* data) {
   Calls* self = reinterpret_cast<Calls*>(object);
   for (std::size_t k = 0; k < self->count; ++k)
@@ -400,11 +192,6 @@ inline int traverse_calls(Object* object, Visit visit, void* data) {
 inline int traverse_launcher(Object* object, Visit visit, void* data) {
   Launcher* self = reinterpret_cast<Launcher*>(object);
   return visit_all(visit, data, {reinterpret_cast<Object*>(object->type), self->slow, &self->calls->head});
-}
-inline void destroy(Object* object) {
-  Object* type = reinterpret_cast<Object*>(object->type);
-  gc_delete(object);
-  decref(type);
 }
 inline void dealloc_calls(Object* object) {
   gc_untrack(object);
@@ -429,32 +216,19 @@ inline Object* launcher_attribute(Object* object, Object* name) {
   return get_attribute(reinterpret_cast<Launcher*>(object)->slow, name);
 }
 
-inline Object* make_type(const char* name, int size, std::intptr_t call_offset, void* dealloc, void* traverse,
-                         void* repr, void* getattribute) {
-  Member members[] = {{"__vectorcalloffset__", member_ssize, call_offset, member_read_only, nullptr}, {}};
-  Slot slots[] = {{tp_call, reinterpret_cast<void*>(vectorcall_call)},
-                  {tp_dealloc, dealloc},
-                  {tp_traverse, traverse},
-                  {tp_members, members},
-                  {repr ? tp_repr : 0, repr},  // 0 ends the list
-                  {tp_getattro, getattribute},
-                  {}};
-  Spec spec{name, size, 0, disallow_instantiation | have_vectorcall | have_gc, slots};
-  return type_from_spec(&spec);
-}
-
 // ---- for fast_launch.py, by ctypes and with the GIL held -------------------------------------------------------------
 // False, with a Python exception, if the types cannot be made.
 inline bool start(const Offsets* found) noexcept {
   offsets() = *found;
   if (!types().calls)
-    types().calls = make_type("cuarray._kernel.kernel.Calls", sizeof(Calls), offsetof(Calls, call),
-                              reinterpret_cast<void*>(dealloc_calls), reinterpret_cast<void*>(traverse_calls), nullptr,
-                              nullptr);
+    types().calls = make_called_type("cuarray._kernel.kernel.Calls", sizeof(Calls), offsetof(Calls, call), 0,
+                                     reinterpret_cast<void*>(dealloc_calls), reinterpret_cast<void*>(traverse_calls),
+                                     nullptr, nullptr);
   if (!types().launcher)
-    types().launcher = make_type("cuarray._kernel.kernel.Launcher", sizeof(Launcher), offsetof(Launcher, call),
-                                 reinterpret_cast<void*>(dealloc_launcher), reinterpret_cast<void*>(traverse_launcher),
-                                 reinterpret_cast<void*>(repr_launcher), reinterpret_cast<void*>(launcher_attribute));
+    types().launcher =
+        make_called_type("cuarray._kernel.kernel.Launcher", sizeof(Launcher), offsetof(Launcher, call), 0,
+                         reinterpret_cast<void*>(dealloc_launcher), reinterpret_cast<void*>(traverse_launcher),
+                         reinterpret_cast<void*>(repr_launcher), reinterpret_cast<void*>(launcher_attribute));
   return types().calls && types().launcher;
 }
 
