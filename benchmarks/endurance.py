@@ -94,6 +94,23 @@ def threads(count: int, seconds: float) -> dict[str, Any]:
     return {"threads": count, "seconds": seconds, "definitions": sum(done), "wrong": sum(wrong), "errors": errors}
 
 
+def report(results: dict[str, Any]) -> str:
+    """As Markdown."""
+    launched, threaded, defined = results["launches"], results["threads"], results["definitions"]
+    last = defined["steps"][-1] if defined["steps"] else {"bytes_each": 0}
+    rows = (
+        (f"{launched['count']} launches: growth of the process, of arrays",
+         f"{launched['bytes']} bytes, {launched['array_bytes']} bytes"),
+        (f"{threaded['threads']} threads for {threaded['seconds']} s: definitions, wrong results, errors",
+         f"{threaded['definitions']}, {threaded['wrong']}, {len(threaded['errors'])}"),
+        (f"{defined['count']} definitions: wrong results", f"{defined['wrong']}"),
+        ("memory of each", f"{last['bytes_each'] / 1024:.0f} KiB"),
+        ("time of each", f"{defined['seconds_each'] * 1e3:.0f} ms"),
+    )  # fmt: skip
+    lines = [f"Endurance, backend {results['backend']}", "", "| what | |", "|---|--:|"]
+    return "\n".join(lines + [f"| {what} | {found} |" for what, found in rows])
+
+
 def main() -> None:
     """Run what was asked for, print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])

@@ -29,7 +29,7 @@ import numpy as np
 from numba import cuda, prange  # the simulator finds `cuda` only among a kernel's globals
 
 from benchmarks import timing
-from benchmarks.__main__ import find_commit
+from benchmarks.runner import find_commit
 
 KERNELS = Path(__file__).parent.parent / "examples" / "kernels"
 BLOCK = 256  # threads, where the items are one row

@@ -26,7 +26,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from benchmarks.__main__ import find_commit, seconds
+from benchmarks.report import seconds
+from benchmarks.runner import find_commit
 
 GRID, BLOCK = 1, 32
 LAUNCHES, ROUNDS = 1000, 50

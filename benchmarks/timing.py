@@ -1,64 +1,41 @@
-"""Comparing a library's result with NumPy's, and measuring how long a call takes."""
+"""Timing for the benchmarks, by what `cuarray.testing.benchmark` is made of: calls over rotating inputs."""
 
 from __future__ import annotations
 
-import gc
-import statistics
-from collections.abc import Callable
-from time import perf_counter
-from typing import Any, NamedTuple
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
+from cuarray._timing import Sampler, Timing
+from cuarray._timing import measure as measure_in_turn
 
-BATCH_SECONDS = 0.01  # a batch has as many calls as take this long, so that the clock and waiting do not count
 TOTAL_SECONDS = 0.2
-FEWEST, MOST = 5, 20  # batches: quartiles need a few, even of slow calls
 
 
-class Timing(NamedTuple):
-    """Seconds a call."""
+def rotating(call: Callable[..., Any], sets: Sequence[tuple[Any, ...]]) -> Callable[[int], None]:
+    """A function that makes so many calls, with one set of arrays after the other.
 
-    median: float
-    spread: float  # between the quartiles
-    repeats: int  # batches
-    calls: int  # in each batch
+    Of several sets as many results are kept, so that new ones do not go where one was just written.
+    """
+    if len(sets) == 1:
+        arrays = sets[0]
+
+        def run(count: int) -> None:
+            for _ in itertools.repeat(None, count):
+                call(*arrays)
+
+        return run
+    following = itertools.cycle(sets)
+    results: deque[Any] = deque(maxlen=len(sets))
+
+    def run_rotating(count: int) -> None:
+        for arrays in itertools.islice(following, count):
+            results.append(call(*arrays))
+
+    return run_rotating
 
 
-def check(result: np.ndarray, expected: np.ndarray, dtype: np.dtype, tolerance: float) -> None:
-    """Raise an AssertionError unless a result has NumPy's dtype, shape and values; `dtype` is that of the inputs."""
-    if expected.dtype.kind != "f":
-        dtype, tolerance = expected.dtype, 0
-    if result.dtype != dtype:
-        raise AssertionError(f"the result is {result.dtype}, not {dtype}")
-    if result.shape != expected.shape:
-        raise AssertionError(f"the result has shape {result.shape}, not {expected.shape}")
-    np.testing.assert_allclose(result, expected, rtol=tolerance, atol=0)
-
-
-def measure(call: Callable[[], Any], synchronize: Callable[[], None]) -> Timing:
-    """Time batches of calls, by the wall clock, from an idle device until it is idle again."""
-
-    def batch(calls: int) -> float:
-        synchronize()
-        start = perf_counter()
-        for _ in range(calls):
-            call()
-        synchronize()
-        return perf_counter() - start
-
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        batch(2)  # warm-up: compiling, and memory for the results
-        calls = 1
-        while batch(calls) < BATCH_SECONDS:
-            calls *= 2
-        times: list[float] = []
-        while len(times) < FEWEST or (len(times) < MOST and sum(times) < TOTAL_SECONDS):
-            times.append(batch(calls))
-    finally:
-        if collecting:
-            gc.enable()
-    times = [time / calls for time in times]
-    low, _, high = statistics.quantiles(times, n=4, method="inclusive")
-    return Timing(statistics.median(times), high - low, len(times), calls)
+def measure(call: Callable[[], Any], synchronize: Callable[[], object]) -> Timing:
+    """Time a call by the wall clock, from an idle device until it is idle again."""
+    return measure_in_turn([Sampler(rotating(call, [()]), synchronize, events=False)], TOTAL_SECONDS)[0]

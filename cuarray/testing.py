@@ -1,6 +1,6 @@
 """The assertions of `numpy.testing`, which take CuArrays, NumPy arrays and both: values are compared on the CPU.
 
-The messages are NumPy's. Every assertion waits for the device.
+The messages are NumPy's. Every assertion waits for the device. `benchmark` measures how long a call takes.
 
 >>> import cuarray as ca
 >>> ca.testing.assert_array_equal(ca.arange(3), [0, 1, 2])
@@ -23,6 +23,7 @@ from numpy.testing import (
 )
 
 from cuarray._array import CuArray
+from cuarray._timing import Timing, benchmark
 
 
 def _to_numpy(value: Any) -> Any:
@@ -60,6 +61,7 @@ assert_array_max_ulp = _converting(np.testing.assert_array_max_ulp)
 assert_equal = _converting(np.testing.assert_equal)
 
 __all__ = [
+    "Timing",
     "assert_",
     "assert_allclose",
     "assert_almost_equal",
@@ -76,5 +78,6 @@ __all__ = [
     "assert_raises_regex",
     "assert_string_equal",
     "assert_warns",
+    "benchmark",
     "suppress_warnings",
 ]
