@@ -24,13 +24,14 @@ template <class T> struct alignas(2 * sizeof(T)) complex {
   // Smith's algorithm: |b|^2 would overflow. Products are rounded by themselves so that z / z is exactly 1.
   friend __device__ complex operator/(complex a, complex b) {
     const T abs_re = fabs(b.re), abs_im = fabs(b.im);
-    if (abs_re >= abs_im) {
-      if (abs_re == T(0)) return {a.re / abs_re, a.im / abs_re};
-      const T ratio = b.im / b.re, scale = T(1) / (b.re + rounded_product(b.im, ratio));
-      return {(a.re + rounded_product(a.im, ratio)) * scale, (a.im - rounded_product(a.re, ratio)) * scale};
-    }
-    const T ratio = b.re / b.im, scale = T(1) / (b.im + rounded_product(b.re, ratio));
-    return {(rounded_product(a.re, ratio) + a.im) * scale, (rounded_product(a.im, ratio) - a.re) * scale};
+    const bool upright = !(abs_re >= abs_im);
+    const T large = upright ? b.im : b.re, small = upright ? b.re : b.im, ratio = small / large;
+    const T scale = T(1) / (large + rounded_product(small, ratio));
+    const T first = rounded_product(upright ? a.re : a.im, ratio);
+    const T second = rounded_product(upright ? a.im : a.re, ratio);
+    const T re = (upright ? a.im : a.re) + first, im = upright ? second - a.re : a.im - second;
+    const bool by_zero = abs_re == T(0) && abs_im == T(0);
+    return {by_zero ? a.re / abs_re : re * scale, by_zero ? a.im / abs_re : im * scale};
   }
 
   friend __device__ bool operator==(complex a, complex b) { return a.re == b.re && a.im == b.im; }

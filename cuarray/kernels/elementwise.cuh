@@ -95,6 +95,14 @@ template <int... K> struct indices {};
 template <int N, int... K> struct make_indices : make_indices<N - 1, N - 1, K...> {};
 template <int... K> struct make_indices<0, K...> { using type = indices<K...>; };
 
+}  // namespace ca
+
+#if !CA_ON_DEVICE
+#include "host/elementwise.hpp"
+#endif
+
+namespace ca {
+
 template <class Op, class Index, class Out, class... In, int... K>
 __device__ inline void contiguous_body(const Contiguous& p, indices<K...>) {
   constexpr int outs = Out::outputs;
@@ -105,15 +113,18 @@ __device__ inline void contiguous_body(const Contiguous& p, indices<K...>) {
 
 // All arrays are C-contiguous and of one shape.
 template <class Op, class Index, class Out, class... In> __global__ void elementwise_contiguous(Contiguous p) {
+#if CA_ON_DEVICE
   contiguous_body<Op, Index, Out, In...>(p, typename make_indices<sizeof...(In)>::type{});
+#else
+  runs::contiguous<Op, Out, In...>(p);
+#endif
 }
 
 template <class Op, class Index, int NDim, class Out, class... In, int... K>
 __device__ inline void strided_body(const Strided<NDim, Out::outputs + sizeof...(In)>& p, indices<K...>) {
   constexpr int outs = Out::outputs, operands = outs + sizeof...(In);
   constexpr bool as_stored = ops::takes_stored<Op>;
-  using Offset = typename choose<CA_ON_DEVICE, Index, i64>::type;
-  for_each_offset<operands>(Index(p.size), p.shape, p.strides, [&](Offset, const Offset(&offset)[operands]) {
+  for_each_offset<operands>(Index(p.size), p.shape, p.strides, [&](Index, const Index(&offset)[operands]) {
     Out::store_at(p.head, offset, Op{}(In::template load<as_stored>(p.head, K + outs, offset[K + outs])...));
   });
 }
@@ -121,7 +132,11 @@ __device__ inline void strided_body(const Strided<NDim, Out::outputs + sizeof...
 // Any strides, in bytes, 0 where an operand is broadcast.
 template <class Op, class Index, int NDim, class Out, class... In>
 __global__ void elementwise_strided(Strided<NDim, Out::outputs + sizeof...(In)> p) {
+#if CA_ON_DEVICE
   strided_body<Op, Index, NDim, Out, In...>(p, typename make_indices<sizeof...(In)>::type{});
+#else
+  runs::strided<Op, NDim, Out, In...>(p);
+#endif
 }
 
 }  // namespace ca

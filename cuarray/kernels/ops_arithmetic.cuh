@@ -10,7 +10,7 @@ template <bool Wide> struct wrapping { using type = unsigned int; };
 template <> struct wrapping<true> { using type = unsigned long; };
 template <class T> using wrapping_t = typename wrapping<(sizeof(T) > 4)>::type;
 
-template <class T> __device__ inline bool is_nan(T x) { return x != x; }
+template <class T> __device__ inline auto is_nan(T x) { return x != x; }
 template <class T> __device__ inline bool is_true(T x) { return x != T(0); }
 template <class T> __device__ inline T negated(T x) {
   if constexpr (is_integer<T>) return T(-wrapping_t<T>(x));
@@ -29,6 +29,12 @@ template <class First, class Second> struct Two {
 // Functors that speak of neighbours, or round on the way, in the very type that an operand has: they take float16 and
 // bfloat16 as they are stored and not as float.
 template <class Op> inline constexpr bool takes_stored = false;
+
+// Functors that the CPU calls with simd<T> (host/simd.hpp) for floating T: they decide by select() instead of branches.
+struct InVectors {};
+// Of two values that are both known: ?: would let the compiler move a value's computation into a branch, which cannot be
+// vectorised.
+template <class T> __device__ inline T select(bool condition, T a, T b) { return condition ? a : b; }
 
 // ---- arithmetic -------------------------------------------------------------------------------------------------
 struct Add {
@@ -59,53 +65,49 @@ template <class T> struct QuotientRemainder { T quotient, remainder; };
 
 // Rounds towards minus infinity; the remainder has the divisor's sign. For floating numbers as NumPy's npy_divmod: the
 // quotient comes from the exact remainder, and the two agree.
-template <class T> __device__ inline QuotientRemainder<T> divmod(T a, T b) {
-  if constexpr (is_unsigned_integer<T>) {
-    if (b == T(0)) return {T(0), T(0)};
-    return {T(a / b), T(a % b)};
-  } else if constexpr (is_integer<T>) {
-    if (b == T(0)) return {T(0), T(0)};
-    if (b == T(-1)) return {negated(a), T(0)};  // lowest / -1 traps
-    const T quotient = T(a / b), remainder = T(a % b);
-    if (remainder != T(0) && (remainder < T(0)) != (b < T(0))) return {T(quotient - 1), T(remainder + b)};
-    return {quotient, remainder};
+template <class T> __device__ CA_ALWAYS_INLINE QuotientRemainder<T> divmod(T a, T b) {
+  if constexpr (is_integer<T>) {
+    const bool negates = is_signed_integer<T> && b == T(-1);  // by a division, the lowest number would trap
+    const T by = select(b == T(0) || negates, T(1), b), quotient = truncated_quotient(a, by);
+    const T remainder = T(wrapping_t<T>(a) - wrapping_t<T>(quotient) * wrapping_t<T>(by));
+    const bool above = is_signed_integer<T> && remainder != T(0) && (remainder < T(0)) != (b < T(0));
+    const T floored = T(quotient - T(above));
+    return {select(b == T(0), T(0), select(negates, negated(floored), floored)),
+            select(above, T(remainder + b), remainder)};
   } else {
-    T remainder = fmod(a, b);
-    if (b == T(0)) return {a / b, remainder};
-    T quotient = (a - remainder) / b;
-    if (remainder != T(0)) {
-      if ((b < T(0)) != (remainder < T(0))) {
-        remainder += b;
-        quotient -= T(1);
-      }
-    } else {
-      remainder = copysign(T(0), b);
-    }
-    if (quotient == T(0)) return {copysign(T(0), a / b), remainder};
-    const T whole = floor(quotient);
-    return {quotient - whole > T(0.5) ? whole + T(1) : whole, remainder};
+    const T zero = T(0), exact = fmod(a, b);
+    const auto other_sign = (exact != zero) & ((b < zero) != (exact < zero));
+    const T remainder = select(exact == zero, copysign(zero, b), select(other_sign, exact + b, exact));
+    const T quotient = (a - exact) / b - select(other_sign, T(1), zero), whole = floor(quotient);
+    const T rounded = select(quotient - whole > T(0.5), whole + T(1), whole);
+    const T floored = select(quotient == zero, copysign(zero, a / b), rounded);
+    return {select(b == zero, a / b, floored), select(b == zero, exact, remainder)};
   }
 }
-struct FloorDivide {
+struct FloorDivide : InVectors {
   template <class T> __device__ T operator()(T a, T b) const { return divmod(a, b).quotient; }
 };
-struct Remainder {
+struct Remainder : InVectors {
   template <class T> __device__ T operator()(T a, T b) const { return divmod(a, b).remainder; }
 };
-struct Divmod {
+struct Divmod : InVectors {
   template <class T> __device__ Two<T, T> operator()(T a, T b) const {
     const QuotientRemainder<T> both = divmod(a, b);
     return {both.quotient, both.remainder};
   }
 };
-struct Fmod {  // the remainder has the dividend's sign
+struct Fmod : InVectors {  // the remainder has the dividend's sign
   template <class T> __device__ T operator()(T a, T b) const {
-    if constexpr (is_integer<T>) return b == T(0) || (b == T(-1) && is_signed_integer<T>) ? T(0) : T(a % b);
-    else return fmod(a, b);
+    if constexpr (is_integer<T>) {
+      const T by = select(b == T(0) || (is_signed_integer<T> && b == T(-1)), T(1), b);
+      return T(wrapping_t<T>(a) - wrapping_t<T>(truncated_quotient(a, by)) * wrapping_t<T>(by));
+    } else {
+      return fmod(a, b);
+    }
   }
 };
 
-struct Power {
+struct Power : InVectors {
   template <class T> __device__ T operator()(T base, T exponent) const {
     if constexpr (is_integer<T>) {
       if (exponent < T(0)) {  // 1 / base^|exponent|, towards zero
@@ -123,7 +125,7 @@ struct Power {
     }
   }
 };
-struct FloatPower {
+struct FloatPower : InVectors {
   template <class T> __device__ T operator()(T base, T exponent) const { return pow(base, exponent); }
 };
 

@@ -6,48 +6,51 @@ namespace ca {
 namespace ops {
 
 // ---- exponentials, logarithms, roots ----------------------------------------------------------------------------
-struct Sqrt { template <class T> __device__ T operator()(T x) const { return sqrt(x); } };
-struct Cbrt { template <class T> __device__ T operator()(T x) const { return cbrt(x); } };
-struct Exp { template <class T> __device__ T operator()(T x) const { return exp(x); } };
-struct Exp2 { template <class T> __device__ T operator()(T x) const { return exp2(x); } };
-struct Expm1 { template <class T> __device__ T operator()(T x) const { return expm1(x); } };
-struct Log { template <class T> __device__ T operator()(T x) const { return log(x); } };
-struct Log2 { template <class T> __device__ T operator()(T x) const { return log2(x); } };
-struct Log10 { template <class T> __device__ T operator()(T x) const { return log10(x); } };
-struct Log1p { template <class T> __device__ T operator()(T x) const { return log1p(x); } };
-struct Hypot { template <class T> __device__ T operator()(T a, T b) const { return hypot(a, b); } };
-
-struct LogAddExp {
-  template <class T> __device__ T operator()(T a, T b) const {
-    if (a == b) return a + T(detail::ln2);  // two infinities of one sign too
-    const T difference = a - b;
-    if (is_nan(difference)) return difference;
-    return (difference > T(0) ? a : b) + log1p(exp(-fabs(difference)));
+struct Sqrt {
+  template <class T> __device__ T operator()(T x) const {
+    if constexpr (is_complex<T>) return sqrt(x);
+    else return root(x);
   }
 };
-struct LogAddExp2 {
+struct Cbrt : InVectors { template <class T> __device__ T operator()(T x) const { return cbrt(x); } };
+struct Exp : InVectors { template <class T> __device__ T operator()(T x) const { return exp(x); } };
+struct Exp2 : InVectors { template <class T> __device__ T operator()(T x) const { return exp2(x); } };
+struct Expm1 : InVectors { template <class T> __device__ T operator()(T x) const { return expm1(x); } };
+struct Log : InVectors { template <class T> __device__ T operator()(T x) const { return log(x); } };
+struct Log2 : InVectors { template <class T> __device__ T operator()(T x) const { return log2(x); } };
+struct Log10 : InVectors { template <class T> __device__ T operator()(T x) const { return log10(x); } };
+struct Log1p : InVectors { template <class T> __device__ T operator()(T x) const { return log1p(x); } };
+struct Hypot { template <class T> __device__ T operator()(T a, T b) const { return hypot(a, b); } };
+
+struct LogAddExp : InVectors {
   template <class T> __device__ T operator()(T a, T b) const {
-    if (a == b) return a + T(1);
+    const T difference = a - b, sum = select(difference > T(0), a, b) + log1p(exp(-fabs(difference)));
+    // Equal: two infinities of one sign, too.
+    return select(a == b, a + T(detail::ln2), select(is_nan(difference), difference, sum));
+  }
+};
+struct LogAddExp2 : InVectors {
+  template <class T> __device__ T operator()(T a, T b) const {
     const T difference = a - b;
-    if (is_nan(difference)) return difference;
-    return (difference > T(0) ? a : b) + T(detail::log2_e) * log1p(exp2(-fabs(difference)));
+    const T sum = select(difference > T(0), a, b) + T(detail::log2_e) * log1p(exp2(-fabs(difference)));
+    return select(a == b, a + T(1), select(is_nan(difference), difference, sum));
   }
 };
 
 // ---- trigonometry -----------------------------------------------------------------------------------------------
-struct Sin { template <class T> __device__ T operator()(T x) const { return sin(x); } };
-struct Cos { template <class T> __device__ T operator()(T x) const { return cos(x); } };
-struct Tan { template <class T> __device__ T operator()(T x) const { return tan(x); } };
-struct ArcSin { template <class T> __device__ T operator()(T x) const { return asin(x); } };
-struct ArcCos { template <class T> __device__ T operator()(T x) const { return acos(x); } };
-struct ArcTan { template <class T> __device__ T operator()(T x) const { return atan(x); } };
-struct ArcTan2 { template <class T> __device__ T operator()(T y, T x) const { return atan2(y, x); } };
-struct Sinh { template <class T> __device__ T operator()(T x) const { return sinh(x); } };
-struct Cosh { template <class T> __device__ T operator()(T x) const { return cosh(x); } };
-struct Tanh { template <class T> __device__ T operator()(T x) const { return tanh(x); } };
-struct ArcSinh { template <class T> __device__ T operator()(T x) const { return asinh(x); } };
-struct ArcCosh { template <class T> __device__ T operator()(T x) const { return acosh(x); } };
-struct ArcTanh { template <class T> __device__ T operator()(T x) const { return atanh(x); } };
+struct Sin : InVectors { template <class T> __device__ T operator()(T x) const { return sin(x); } };
+struct Cos : InVectors { template <class T> __device__ T operator()(T x) const { return cos(x); } };
+struct Tan : InVectors { template <class T> __device__ T operator()(T x) const { return tan(x); } };
+struct ArcSin : InVectors { template <class T> __device__ T operator()(T x) const { return asin(x); } };
+struct ArcCos : InVectors { template <class T> __device__ T operator()(T x) const { return acos(x); } };
+struct ArcTan : InVectors { template <class T> __device__ T operator()(T x) const { return atan(x); } };
+struct ArcTan2 : InVectors { template <class T> __device__ T operator()(T y, T x) const { return atan2(y, x); } };
+struct Sinh : InVectors { template <class T> __device__ T operator()(T x) const { return sinh(x); } };
+struct Cosh : InVectors { template <class T> __device__ T operator()(T x) const { return cosh(x); } };
+struct Tanh : InVectors { template <class T> __device__ T operator()(T x) const { return tanh(x); } };
+struct ArcSinh : InVectors { template <class T> __device__ T operator()(T x) const { return asinh(x); } };
+struct ArcCosh : InVectors { template <class T> __device__ T operator()(T x) const { return acosh(x); } };
+struct ArcTanh : InVectors { template <class T> __device__ T operator()(T x) const { return atanh(x); } };
 struct Degrees { template <class T> __device__ T operator()(T x) const { return x * T(90 / detail::half_pi); } };
 struct Radians { template <class T> __device__ T operator()(T x) const { return x * T(detail::half_pi / 90); } };
 

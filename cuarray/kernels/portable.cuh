@@ -90,7 +90,7 @@ template <> struct limits<double> {
 CA_USE(sin) CA_USE(cos) CA_USE(tan) CA_USE(asin) CA_USE(acos) CA_USE(atan) CA_USE(atan2)
 CA_USE(sinh) CA_USE(cosh) CA_USE(tanh) CA_USE(asinh) CA_USE(acosh) CA_USE(atanh)
 CA_USE(exp) CA_USE(exp2) CA_USE(expm1) CA_USE(log) CA_USE(log2) CA_USE(log10) CA_USE(log1p)
-CA_USE(sqrt) CA_USE(cbrt) CA_USE(hypot) CA_USE(pow) CA_USE(fmod) CA_USE(fma) CA_USE(ldexp) CA_USE(frexp)
+CA_USE(sqrt) CA_USE(cbrt) CA_USE(pow) CA_USE(fmod) CA_USE(fma) CA_USE(ldexp) CA_USE(frexp)
 CA_USE(floor) CA_USE(ceil) CA_USE(trunc) CA_USE(rint) CA_USE(fabs) CA_USE(copysign)
 CA_USE(isnan) CA_USE(isinf) CA_USE(isfinite) CA_USE(signbit)
 #undef CA_USE
@@ -112,6 +112,34 @@ extern "C" float ca_llvm_sqrt(float) __asm__("llvm.sqrt.f32");
 extern "C" double ca_llvm_sqrt64(double) __asm__("llvm.sqrt.f64");
 inline float root(float x) { return ca_llvm_sqrt(x); }
 inline double root(double x) { return ca_llvm_sqrt64(x); }
+#endif
+
+// ---- by operations that CPUs have vector instructions for, what is else a function of libm or an integer division
+#if CA_ON_DEVICE
+__device__ inline float hypot(float x, float y) { return ::hypot(x, y); }
+__device__ inline double hypot(double x, double y) { return ::hypot(x, y); }
+
+template <class T> __device__ inline T truncated_quotient(T a, T b) { return T(a / b); }
+#else
+inline float hypot(float x, float y) {
+  const float length = float(root(double(x) * double(x) + double(y) * double(y)));  // exact but for the root
+  return fabs(x) == limits<float>::highest() || fabs(y) == limits<float>::highest() ? limits<float>::highest() : length;
+}
+inline double hypot(double x, double y) {
+  const double a = fabs(x), b = fabs(y), larger = a < b ? b : a;
+  const double in = larger > 1e150 ? 0x1p-600 : larger < 1e-150 ? 0x1p600 : 1.0;
+  const double out = larger > 1e150 ? 0x1p600 : larger < 1e-150 ? 0x1p-600 : 1.0;
+  const double length = root((a * in) * (a * in) + (b * in) * (b * in)) * out;
+  return a == limits<double>::highest() || b == limits<double>::highest() ? limits<double>::highest() : length;
+}
+
+// Of b other than 0, and of a quotient that T holds. A rounded quotient of two integers is never whole unless they are
+// divisible, where the wider type has twice as many digits as they have.
+template <class T> inline T truncated_quotient(T a, T b) {
+  if constexpr (sizeof(T) == 8) return a / b;
+  else if constexpr (sizeof(T) == 4) return T(double(a) / double(b));
+  else return T(float(a) / float(b));
+}
 #endif
 
 // ---- arithmetic that is rounded after every operation, whatever the compiler's default: between these two, at namespace

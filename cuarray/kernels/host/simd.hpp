@@ -1,0 +1,192 @@
+// simd<T>: as many numbers as a vector register holds, with the arithmetic, comparisons and functions that functors use
+// of one number. Functions of libm are those of libmvec, glibc's library of the same functions for vectors (at most
+// 4 ulp off); where it or one of its functions is missing, they are called lane by lane.
+//
+// A lane's result depends on that lane alone, so that an element has the same bits wherever it stands in an array.
+#pragma once
+#include <dlfcn.h>
+
+#include <cstdio>
+
+namespace ca {
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define CA_VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define CA_VECTOR_BYTES 32
+#else
+#define CA_VECTOR_BYTES 16
+#endif
+inline constexpr int vector_bytes = CA_VECTOR_BYTES;
+
+// What a comparison of two simd<T> gives: all bits of a lane are set, or none.
+template <class T> struct lane_mask {
+  typedef typename choose<sizeof(T) == 8, long, int>::type Bits;
+  typedef Bits Native __attribute__((ext_vector_type(vector_bytes / sizeof(T))));
+  Native lanes;
+
+  friend CA_ALWAYS_INLINE lane_mask operator&(lane_mask a, lane_mask b) { return {a.lanes & b.lanes}; }
+  friend CA_ALWAYS_INLINE lane_mask operator|(lane_mask a, lane_mask b) { return {a.lanes | b.lanes}; }
+  friend CA_ALWAYS_INLINE lane_mask operator!=(lane_mask a, lane_mask b) { return {a.lanes ^ b.lanes}; }
+  friend CA_ALWAYS_INLINE lane_mask operator!(lane_mask a) { return {~a.lanes}; }
+};
+template <class T> CA_ALWAYS_INLINE bool any(lane_mask<T> mask) { return __builtin_reduce_or(mask.lanes) != 0; }
+template <class T> CA_ALWAYS_INLINE bool all(lane_mask<T> mask) { return __builtin_reduce_and(mask.lanes) != 0; }
+
+template <class T> struct simd {  // of float or double
+  static constexpr int size = vector_bytes / sizeof(T);
+  typedef T Native __attribute__((ext_vector_type(size)));
+  using Mask = lane_mask<T>;
+  Native lanes;
+
+  simd() = default;
+  CA_ALWAYS_INLINE simd(T x) : lanes(Native(x)) {}
+  CA_ALWAYS_INLINE explicit simd(Native x) : lanes(x) {}
+  static CA_ALWAYS_INLINE simd load(const T* from) {
+    simd x;
+    memcpy(&x, from, sizeof(x));
+    return x;
+  }
+  static simd load(const T* from, i64 n) {  // the first lanes; what the others are has no meaning
+    simd x(*from);
+    memcpy(&x, from, n * sizeof(T));
+    return x;
+  }
+  CA_ALWAYS_INLINE void store(T* to) const { memcpy(to, this, sizeof(*this)); }
+  void store(T* to, i64 n) const { memcpy(to, this, n * sizeof(T)); }
+
+  friend CA_ALWAYS_INLINE simd operator+(simd a, simd b) { return simd(a.lanes + b.lanes); }
+  friend CA_ALWAYS_INLINE simd operator-(simd a, simd b) { return simd(a.lanes - b.lanes); }
+  friend CA_ALWAYS_INLINE simd operator*(simd a, simd b) { return simd(a.lanes * b.lanes); }
+  friend CA_ALWAYS_INLINE simd operator/(simd a, simd b) { return simd(a.lanes / b.lanes); }
+  friend CA_ALWAYS_INLINE simd operator-(simd a) { return simd(-a.lanes); }
+  friend CA_ALWAYS_INLINE Mask operator==(simd a, simd b) { return {a.lanes == b.lanes}; }
+  friend CA_ALWAYS_INLINE Mask operator!=(simd a, simd b) { return {a.lanes != b.lanes}; }
+  friend CA_ALWAYS_INLINE Mask operator<(simd a, simd b) { return {a.lanes < b.lanes}; }
+  friend CA_ALWAYS_INLINE Mask operator<=(simd a, simd b) { return {a.lanes <= b.lanes}; }
+  friend CA_ALWAYS_INLINE Mask operator>(simd a, simd b) { return {a.lanes > b.lanes}; }
+  friend CA_ALWAYS_INLINE Mask operator>=(simd a, simd b) { return {a.lanes >= b.lanes}; }
+};
+template <class T> inline constexpr bool is_floating<simd<T>> = is_floating<T>;
+
+template <class T> CA_ALWAYS_INLINE simd<T> select(lane_mask<T> mask, simd<T> a, simd<T> b) {
+  return simd<T>(mask.lanes ? a.lanes : b.lanes);
+}
+template <class T> CA_ALWAYS_INLINE simd<T> fabs(simd<T> x) { return simd<T>(__builtin_elementwise_abs(x.lanes)); }
+template <class T> CA_ALWAYS_INLINE simd<T> floor(simd<T> x) { return simd<T>(__builtin_elementwise_floor(x.lanes)); }
+template <class T> CA_ALWAYS_INLINE simd<T> trunc(simd<T> x) { return simd<T>(__builtin_elementwise_trunc(x.lanes)); }
+template <class T> CA_ALWAYS_INLINE simd<T> copysign(simd<T> size, simd<T> sign) {
+  using Bits = typename lane_mask<T>::Native;
+  const Bits top = Bits(typename lane_mask<T>::Bits(1) << (sizeof(T) * 8 - 1));
+  const Bits bits = (bit_cast<Bits>(size.lanes) & ~top) | (bit_cast<Bits>(sign.lanes) & top);
+  return simd<T>(bit_cast<typename simd<T>::Native>(bits));
+}
+
+// a * b + c, rounded once, by the compiler's own operation.
+#define CA_FMA(floats, doubles)                                                                    \
+  extern "C" simd<float>::Native ca_llvm_fma(simd<float>::Native, simd<float>::Native,              \
+                                             simd<float>::Native) __asm__("llvm.fma.v" floats);      \
+  extern "C" simd<double>::Native ca_llvm_fma64(simd<double>::Native, simd<double>::Native,         \
+                                                simd<double>::Native) __asm__("llvm.fma.v" doubles);
+#if CA_VECTOR_BYTES == 64
+CA_FMA("16f32", "8f64")
+#elif CA_VECTOR_BYTES == 32
+CA_FMA("8f32", "4f64")
+#else
+CA_FMA("4f32", "2f64")
+#endif
+#undef CA_FMA
+CA_ALWAYS_INLINE simd<float> fma(simd<float> a, simd<float> b, simd<float> c) {
+  return simd<float>(ca_llvm_fma(a.lanes, b.lanes, c.lanes));
+}
+CA_ALWAYS_INLINE simd<double> fma(simd<double> a, simd<double> b, simd<double> c) {
+  return simd<double>(ca_llvm_fma64(a.lanes, b.lanes, c.lanes));
+}
+
+// ---- functions of libm ----------------------------------------------------------------------------------------------
+// libmvec's form of a function of so many arguments for vectors of numbers of so many bytes; null where there is none.
+__attribute__((noinline)) inline void* libmvec_function(const char* name, int arguments, int bytes) noexcept {
+  if (vector_bytes == 16) return nullptr;  // there are functions for these, too, but not of one calling convention
+  static void* const library = dlopen("libmvec.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (!library) return nullptr;
+  char symbol[32];
+  std::snprintf(symbol, sizeof symbol, "_ZGV%cN%d%s_%s%s", vector_bytes == 64 ? 'e' : 'd', vector_bytes / bytes,
+                arguments == 2 ? "vv" : "v", name, bytes == 4 ? "f" : "");
+  return dlsym(library, symbol);
+}
+
+// f of those lanes where the mask says so.
+template <class T, class F, class... V>
+__attribute__((noinline)) simd<T> replaced(simd<T> result, lane_mask<T> where, F f, V... x) {
+  for (int i = 0; i < simd<T>::size; ++i)
+    if (where.lanes[i]) result.lanes[i] = f(T(x.lanes[i])...);
+  return result;
+}
+template <class T, class F, class... V> __attribute__((noinline)) simd<T> lane_by_lane(F f, simd<T> x, V... more) {
+  simd<T> result;
+  for (int i = 0; i < simd<T>::size; ++i) result.lanes[i] = f(T(x.lanes[i]), T(more.lanes[i])...);
+  return result;
+}
+
+#define CA_UNARY(vector_name, name)                                                                          \
+  template <class T> CA_ALWAYS_INLINE simd<T> vector_name(simd<T> x) {                                       \
+    using Native = typename simd<T>::Native;                                                                 \
+    static const auto f = reinterpret_cast<Native (*)(Native)>(libmvec_function(#name, 1, sizeof(T)));       \
+    return f ? simd<T>(f(x.lanes)) : lane_by_lane([](T own) -> T { return std::name(own); }, x);             \
+  }
+#define CA_BINARY(vector_name, name)                                                                         \
+  template <class T> CA_ALWAYS_INLINE simd<T> vector_name(simd<T> x, simd<T> y) {                            \
+    using Native = typename simd<T>::Native;                                                                 \
+    static const auto f = reinterpret_cast<Native (*)(Native, Native)>(libmvec_function(#name, 2, sizeof(T))); \
+    return f ? simd<T>(f(x.lanes, y.lanes)) : lane_by_lane([](T a, T b) -> T { return std::name(a, b); }, x, y); \
+  }
+CA_UNARY(exp, exp) CA_UNARY(exp2, exp2) CA_UNARY(expm1, expm1)
+CA_UNARY(log, log) CA_UNARY(log2, log2) CA_UNARY(log1p, log1p)
+CA_UNARY(sin, sin) CA_UNARY(cos, cos) CA_UNARY(tan, tan) CA_UNARY(asin, asin) CA_UNARY(acos, acos) CA_UNARY(atan, atan)
+CA_UNARY(sinh, sinh) CA_UNARY(cosh, cosh) CA_UNARY(tanh, tanh)
+CA_UNARY(asinh, asinh) CA_UNARY(acosh, acosh) CA_UNARY(atanh, atanh)
+CA_BINARY(atan2, atan2)
+CA_UNARY(close_log10, log10) CA_UNARY(close_cbrt, cbrt) CA_BINARY(any_pow, pow)
+#undef CA_UNARY
+#undef CA_BINARY
+
+// Powers of ten have whole logarithms: what is beside a whole number is computed once more.
+template <class T> CA_ALWAYS_INLINE simd<T> log10(simd<T> x) {
+  const simd<T> result = close_log10(x), whole = simd<T>(__builtin_elementwise_roundeven(result.lanes));
+  const simd<T> from_whole = fabs(result - whole);
+  const simd<T> close = fabs(result) * simd<T>(sizeof(T) == 4 ? T(5e-7) : T(1e-15));
+  const auto beside = (from_whole <= close) & (from_whole > simd<T>(T(0)));
+  return any(beside) ? replaced(result, beside, [](T own) -> T { return std::log10(own); }, x) : result;
+}
+
+// A step of Newton's method with the exact remainder, so that the roots of cubes are whole.
+template <class T> CA_ALWAYS_INLINE simd<T> cbrt(simd<T> x) {
+  const simd<T> y = close_cbrt(x), square = y * y, lost = fma(y, y, -square);
+  const simd<T> better = y - (fma(square, y, -x) + lost * y) / (square * simd<T>(T(3)));
+  const simd<T> least = simd<T>(sizeof(T) == 4 ? T(1e-30) : T(1e-290)), most = simd<T>(limits<T>::highest());
+  return select((fabs(x) > least) & (fabs(x) < most), better, y);
+}
+
+// Squares and cubes, which powers are used for most, are products: their lanes are never computed in another way.
+template <class T> CA_ALWAYS_INLINE simd<T> pow(simd<T> base, simd<T> exponent) {
+  const simd<T> square = base * base, two = simd<T>(T(2)), three = simd<T>(T(3));
+  const auto product = (exponent == two) | (exponent == three);
+  const simd<T> products = select(exponent == two, square, square * base);
+  return all(product) ? products : select(product, products, any_pow(base, exponent));
+}
+
+// The remainder of the truncated quotient, exactly: from a quotient that is off by one at most, where it is below the
+// largest number up to which all whole ones have their own.
+template <class T> CA_ALWAYS_INLINE simd<T> fmod(simd<T> a, simd<T> b) {
+  const simd<T> x = fabs(a), y = fabs(b), zero = simd<T>(T(0)), quotient = trunc(x / y);
+  simd<T> rest = fma(-quotient, y, x);
+  rest = select(rest < zero, rest + y, rest);
+  rest = select(rest >= y, rest - y, rest);
+  rest = copysign(rest, a);
+  // Not so: other quotients, and division by zero; infinities; NaN, which compares to be neither.
+  const simd<T> most = simd<T>(sizeof(T) == 4 ? T(1 << 23) : T(1ul << 52)), infinity = simd<T>(limits<T>::highest());
+  const auto others = !((quotient < most) & (x < infinity) & (y < infinity));
+  return any(others) ? replaced(rest, others, [](T own, T by) -> T { return std::fmod(own, by); }, a, b) : rest;
+}
+
+}  // namespace ca

@@ -1,0 +1,220 @@
+"""What vector instructions must not change: an element's bits wherever it stands, accuracy, special values."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import values
+
+import cuarray as ca
+from cuarray import _runtime
+from cuarray._dtypes import kind_of
+from cuarray._table import ELEMENTWISE
+
+MANY = ["add", "divide", "floor_divide", "less", "maximum", "power", "left_shift", "square", "invert", "logical_and"]
+FLOATING = [
+    name
+    for name, row in ELEMENTWISE.items()
+    if name != "ldexp" and any(types.startswith("d" * row.ufunc.nin + "->") for types in row.ufunc.types)
+]
+
+
+def bits(array: ca.CuArray) -> np.ndarray:
+    """The bytes of each element, with NaN as one value: its payload is nobody's promise."""
+    host = np.ascontiguousarray(np.asarray(array))
+    raw = host.view(np.uint8).reshape(*host.shape, host.itemsize).copy()
+    if kind_of(host.dtype) in "fc":
+        raw[np.isnan(host.astype(np.complex128))] = 0xFF
+    return raw
+
+
+def check_positions(name: str, hosts: list[np.ndarray]) -> None:
+    """Each element by itself, in other layouts and in a larger array has the bits that it has in the whole."""
+    function = getattr(ca, name)
+    arrays = [ca.array(host) for host in hosts]
+    n = hosts[0].size
+
+    def results(*operands: ca.CuArray) -> list[np.ndarray]:
+        found = function(*operands)
+        return [bits(own) for own in (found if isinstance(found, tuple) else (found,))]
+
+    whole = results(*arrays)
+    for i in {0, n // 2, n - 1}:
+        for one, all_ in zip(results(*(x[i : i + 1] for x in arrays)), whole, strict=True):
+            np.testing.assert_array_equal(one, all_[i : i + 1])
+    spread = [ca.zeros((n, 3), x.dtype) for x in arrays]
+    for wide, x in zip(spread, arrays, strict=True):
+        wide[:, 1] = x
+    for views in ([wide[:, 1] for wide in spread], [x[::-1] for x in arrays]):
+        back = slice(None, None, -1) if views[0].strides[0] < 0 else slice(None)
+        for strided, all_ in zip(results(*views), whole, strict=True):
+            np.testing.assert_array_equal(strided, all_[back])
+    repeated = [ca.array(np.tile(host, (5, 1))) for host in hosts]
+    for turned, views in enumerate((repeated, [x.T for x in repeated])):
+        for tiled, all_ in zip(results(*views), whole, strict=True):
+            rows = tiled.swapaxes(0, 1) if turned else tiled
+            assert all(np.array_equal(row, all_) for row in rows)
+    if len(whole) == 1:  # under a mask
+        mask = np.arange(n) % 3 != 1
+        out = function(*(x[::-1] for x in arrays))[::-1].copy()
+        masked = bits(function(*arrays, out=out, where=ca.array(mask)))
+        np.testing.assert_array_equal(masked, whole[0])
+
+
+@pytest.mark.parametrize("name", FLOATING)
+@settings(max_examples=4)
+@given(data=st.data())
+def test_an_element_has_the_same_bits_wherever_it_stands(name: str, data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.dtype(np.float32), np.dtype(np.float64)]))
+    n = data.draw(st.integers(1, 70))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    random = np.random.default_rng(seed)
+    hosts = []
+    for _ in range(ELEMENTWISE[name].ufunc.nin):
+        host = (random.normal(size=n) * 10.0 ** random.integers(-3, 3, n)).astype(dtype)
+        some = data.draw(st.lists(values(dtype), max_size=5))
+        host[random.integers(0, n, len(some))] = some
+        hosts.append(host)
+    check_positions(name, hosts)
+
+
+@pytest.mark.parametrize("name", MANY)
+@settings(max_examples=5)
+@given(data=st.data())
+def test_integers_and_complex_numbers_wherever_they_stand(name: str, data: st.DataObject) -> None:
+    row = ELEMENTWISE[name]
+    codes = [
+        types[0] for types in row.ufunc.types if len(set(types[: row.ufunc.nin])) == 1 and types[0] in "?bBhHiIlLFD"
+    ]
+    dtype = np.dtype(data.draw(st.sampled_from(codes)))
+    n = data.draw(st.integers(1, 150))
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    numbers = random.integers(0, 12, (2, n)) if name == "power" else random.integers(-100, 100, (2, n))
+    hosts = [(own + (1j * own[::-1] if dtype.kind == "c" else 0)).astype(dtype) for own in numbers]
+    check_positions(name, hosts[: row.ufunc.nin])
+
+
+# ---- accuracy: units in the last place, against a wider type
+
+RANGES = {
+    "exp": (-80, 80), "exp2": (-100, 100), "expm1": (-20, 80), "log": (1e-6, 1e6), "log2": (1e-6, 1e6),
+    "log10": (1e-6, 1e6), "log1p": (-0.99, 1e3), "cbrt": (-1e6, 1e6), "sqrt": (0, 1e6), "sin": (-1e3, 1e3),
+    "cos": (-1e3, 1e3), "tan": (-1e3, 1e3), "arcsin": (-1, 1), "arccos": (-1, 1), "arctan": (-1e3, 1e3),
+    "sinh": (-80, 80), "cosh": (-80, 80), "tanh": (-10, 10), "arcsinh": (-1e3, 1e3), "arccosh": (1, 1e3),
+    "arctanh": (-0.999, 0.999), "power": (1e-3, 20), "arctan2": (-1e3, 1e3), "hypot": (-1e3, 1e3),
+}  # fmt: skip
+
+
+def ulps(actual: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    nearest = exact.astype(actual.dtype)
+    return np.abs(actual.astype(exact.dtype) - exact) / np.spacing(np.abs(nearest)).astype(exact.dtype)
+
+
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_accuracy(name: str, dtype: str) -> None:
+    """At most 4 ulp on the CPU; what GPUs give is bound by the library of CUDA."""
+    if np.dtype(np.longdouble).itemsize <= 8 and dtype == "float64":
+        pytest.skip("no type here is wider than float64")
+    random = np.random.default_rng(1)
+    operands = [random.uniform(*RANGES[name], 20_000).astype(dtype) for _ in range(ELEMENTWISE[name].ufunc.nin)]
+    wide = np.float64 if dtype == "float32" else np.longdouble
+    exact = getattr(np, name)(*(x.astype(wide) for x in operands))
+    actual = np.asarray(getattr(ca, name)(*(ca.array(x) for x in operands)))
+    # A GPU's power may be off by more.
+    limit = 4.0 if _runtime.get().host_is_device else 16.0
+    assert ulps(actual, exact).max() <= limit
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact_results(dtype: str) -> None:
+    """What is a whole number comes out as one."""
+    whole = np.arange(-37, 38).astype(dtype)
+    powers, tens = np.exp2(whole), 10.0 ** np.arange(0, 11 if dtype == "float32" else 23)
+    cubes = np.arange(-200, 200).astype(dtype)
+    on_cpu = _runtime.get().host_is_device
+    for actual, expected in [
+        (ca.exp(ca.zeros(9, dtype)), np.ones(9)),
+        (ca.exp2(ca.array(whole)), powers),
+        (ca.log2(ca.array(powers)), whole),
+        (ca.log(ca.ones(9, dtype)), np.zeros(9)),
+        (ca.hypot(ca.array(whole * 3), ca.array(whole * 4)), np.abs(whole) * 5),
+        (ca.power(ca.array(whole), 2), whole * whole),
+        *([(ca.log10(ca.array(tens.astype(dtype))), np.arange(tens.size))] if on_cpu else []),
+        *([(ca.cbrt(ca.array(cubes**3)), cubes)] if on_cpu else []),
+    ]:
+        np.testing.assert_array_equal(np.asarray(actual), expected.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact_remainders(dtype: str) -> None:
+    """Quotients near whole numbers, beyond 2**53, and of subnormal numbers: the remainder is exact."""
+    random = np.random.default_rng(2)
+    x = random.normal(size=5000) * 10.0 ** random.integers(-30, 30, 5000)
+    y = random.normal(size=5000) * 10.0 ** random.integers(-30, 30, 5000)
+    x[::3] = y[::3] * random.integers(-1000, 1000, y[::3].size)
+    y[:20] = 5e-324 if dtype == "float64" else 1e-45
+    x, y = x.astype(dtype), y.astype(dtype)
+    for name in ("fmod", "remainder"):
+        actual = np.asarray(getattr(ca, name)(ca.array(x), ca.array(y)))
+        np.testing.assert_array_equal(actual, getattr(np, name)(x, y))
+
+
+@pytest.mark.parametrize("code", "bBhHiIlL")
+def test_division_of_integers_at_their_limits(code: str) -> None:
+    dtype = np.dtype(code)
+    info = np.iinfo(dtype)
+    limits = {info.min, info.min + 1, info.min // 2, 0, 1, 2, 3, 7, info.max // 3 * 2, info.max - 1, info.max}
+    numbers = np.array(sorted(limits | ({-1, -2, -7} if info.min else set())), dtype)
+    random = np.frombuffer(np.random.default_rng(3).bytes(4000 * dtype.itemsize), dtype)
+    x = np.concatenate([np.repeat(numbers, numbers.size), random])
+    y = np.concatenate(
+        [np.tile(numbers, numbers.size), random[::-1] >> (np.arange(4000) % (info.bits - 1)).astype(dtype)]
+    )
+    with np.errstate(all="ignore"):
+        for name in ("floor_divide", "remainder", "fmod"):
+            actual = np.asarray(getattr(ca, name)(ca.array(x), ca.array(y)))
+            np.testing.assert_array_equal(actual, getattr(np, name)(x, y))
+
+
+SPECIAL = r"""
+import numpy as np, cuarray as ca
+for dtype in ("float32", "float64"):
+    info = np.finfo(dtype)
+    one = [0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 0.5, 2, 3, -3, 27, 1e4, info.max]
+    one = np.array([*one, info.tiny, info.smallest_subnormal], dtype)
+    x, y = np.repeat(one, one.size), np.tile(one, one.size)
+    with np.errstate(all="ignore"):
+        for name in UNARY + BINARY:
+            operands = (x,) if name in UNARY else (x, y)
+            expected = getattr(np, name)(*operands)
+            actual = np.asarray(getattr(ca, name)(*map(ca.array, operands)))
+            near = np.isclose(actual, expected, rtol=8 * info.eps, atol=0, equal_nan=True)
+            same = near & ((np.signbit(actual) == np.signbit(expected)) | np.isnan(expected))
+            assert same.all(), (name, dtype, [z[~same][:3] for z in (*operands, actual, expected)])
+"""
+
+
+# Machines with narrower vectors, and with none that libmvec has functions for.
+@pytest.mark.parametrize("machine", ["native", "x86-64-v3", "x86-64"])
+def test_special_values_on_older_machines(machine: str) -> None:
+    if not _runtime.get().host_is_device:
+        pytest.skip("the GPU's compiler has no such choice")
+    if machine != "native" and os.uname().machine != "x86_64":
+        pytest.skip("an option of another architecture")
+    if machine == "x86-64-v3" and " avx2 " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this machine has no AVX2")
+    unary = [name for name in RANGES if ELEMENTWISE[name].ufunc.nin == 1]
+    binary = ["power", "arctan2", "hypot", "fmod", "remainder", "floor_divide", "logaddexp"]
+    script = f"UNARY, BINARY = {unary!r}, {binary!r}\n{SPECIAL}"
+    environment = {**os.environ, "CUARRAY_BACKEND": "host", "EXTRA_CLING_ARGS": f"-O2 -march={machine}"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "vectorized" not in done.stderr, "the compiler's remarks are nothing for users"
