@@ -185,9 +185,9 @@ inline bool part_of_int(Object* number, int bits, std::int64_t& value) {
 }
 
 // What an argument is, as far as the choice of a recipe goes: an array's layout, a scalar's type, the values of an int
-// or of a few small ones in a tuple, or the very object. Pointers are even, and multiples of 8.
+// or of a few small ones in a tuple, or the very object. The lowest bits, which pointers have not, say which.
 inline std::uint64_t part_of(Object* argument, bool may_be_scalar) {
-  if (argument->type == calling().array) return reinterpret_cast<std::uint64_t>(slot(argument, offsets().layout));
+  if (argument->type == calling().array) return reinterpret_cast<std::uint64_t>(slot(argument, offsets().layout)) | 3;
   if (may_be_scalar) return reinterpret_cast<std::uint64_t>(argument->type) | 1;
   std::int64_t value = 0;
   if (part_of_int(argument, 61, value)) return std::uint64_t(value) << 3 | 2;
@@ -314,7 +314,7 @@ inline Object* call_remembered(Object*, Object* const* args, std::size_t flagged
       if (Recipe* recipe = find_recipe(*recipes, args + 1, count - 1, names))
         if (Object* result = follow(recipe, args + 1)) return result;
   }
-  return vectorcall_method(calling().slow_name, args, flagged_count, names);
+  return vectorcall_method(calling().slow_name, args, count, names);
 }
 
 enum Form : std::uint64_t { unary, forward, reflected, in_place };
