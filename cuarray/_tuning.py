@@ -37,6 +37,61 @@ def elementwise_blocks(target: Target, size: int) -> int:
     return max(1, min(wanted, target.processors * target.blocks_per_processor * 4))
 
 
+# Functors that are 40 instructions (PTX) or longer for some dtype. For each of 16 items NVRTC would take up to seconds.
+_LONG_FUNCTORS = frozenset({
+    "FloorDivide", "Remainder", "Divmod", "Fmod", "Power", "FloatPower", "Gcd", "Lcm", "Reciprocal", "Ldexp",
+    "Frexp", "Modf", "NextAfter", "Spacing", "Sqrt", "Cbrt", "Exp", "Exp2", "Expm1", "Log", "Log2", "Log10", "Log1p",
+    "Hypot", "LogAddExp", "LogAddExp2", "Sin", "Cos", "Tan", "ArcSin", "ArcCos", "ArcTan", "ArcTan2", "Sinh", "Cosh",
+    "Tanh", "ArcSinh", "ArcCosh", "ArcTanh", "Sinc", "BesselI0",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ElementwisePolicy:
+    """How elementwise operations are cut up for blocks of many threads: constants of their kernels, and grids."""
+
+    # Eight such blocks fill a processor of every GPU since Volta; a small array still gets several blocks.
+    threads: int = 256
+    # Bytes of inputs that a thread reads before it writes. Little's law: 3.35 TB/s at 0.7 us are 18 KB in flight a
+    # processor of an H100, 9 B a thread if 2048 are resident; a block that starts late or waits for its stores must
+    # not be missed.
+    bytes_in_flight: int = 64
+    # Packs a thread at most, which bounds code and registers; of single items, whose addresses take registers.
+    most_packs: int = 8
+    most_items: int = 4
+    # Blocks for each that can be resident; 0: a tile a block, which the hardware starts in order, so that DRAM pages
+    # are used up. With a few waves the blocks live long and drift apart.
+    waves: int = 0
+    # How caches are used, as kernels/packs.cuh numbers it. Results are often the next operation's inputs and fit into
+    # the L2 cache (50 MB); so nothing is evicted early before a measurement says otherwise.
+    loads: int = 0
+    stores: int = 0
+    # Functors whose code stands in a kernel once and not for each item that a thread does.
+    rolled: frozenset[str] = _LONG_FUNCTORS
+    # Items of a tile in shared memory by the bytes of one: rows of at least 64 B (two sectors), up to 17 KB an input.
+    tile_items: tuple[tuple[int, int], ...] = ((1, 4096), (2, 4096), (4, 1024), (8, 1024), (16, 512))
+
+    def packs(self, input_bytes: int, single: bool) -> int:
+        """Packs a thread reads of each input, if one of each are so many bytes."""
+        wanted = self.bytes_in_flight // max(input_bytes, 1)
+        most = self.most_items if single else self.most_packs
+        return 1 << (max(1, min(wanted, most)).bit_length() - 1)
+
+    def items_of_tile(self, itemsize: int) -> int:
+        """Items of a tile of which the widest has so many bytes."""
+        return next((items for size, items in self.tile_items if size >= itemsize), self.tile_items[-1][1])
+
+    def blocks(self, target: Target, tiles: int) -> int:
+        """Blocks of a grid over so many tiles."""
+        resident = max(1, target.processors * target.blocks_per_processor * target.block_threads // self.threads)
+        most = self.waves * resident if self.waves else _MOST_BLOCKS
+        return max(1, min(tiles, most))
+
+
+_MOST_BLOCKS = 2**31 - 1  # of a grid
+ELEMENTWISE = ElementwisePolicy()
+
+
 # Outputs side by side that a thread of a one-thread block reduces together: their accumulators stay in the L1 cache.
 REDUCE_STRIP = 64
 # Outputs side by side that a block of many threads reduces together: a warp's reads are then next to each other.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ import pytest
 pytest.importorskip("cuda.core", reason="cuda.core, which drives NVRTC, is not installed")
 pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC's bindings are not installed")
 
-from cuarray import _plan
+from cuarray import _plan, _tuning
 from cuarray._dtypes import DTYPES, Loop, kind_of, resolve, resolve_reduction
 from cuarray._functions._reduction import _loop_dtypes, fold, reorderable
 from cuarray._functions.elementwise import FUNCTIONS as FUNCTIONS_BY_NAME
@@ -27,8 +28,6 @@ from cuarray.random._draw import SAMPLERS, integers_sampler
 H100 = Target(processors=132, block_threads=256, max_block_threads=1024, blocks_per_processor=8)
 ARCHITECTURES = ["sm_75", "sm_80", "sm_90a", "sm_120"]
 TWO = [np.dtype(np.int64), np.dtype(np.float32)]
-# Enough that every branch in the sources is taken.
-COVERING = [np.dtype(name) for name in ("bool", "uint8", "int64", "float16", "float32", "complex64")]
 
 
 def dtypes_for(architecture: str) -> Sequence[np.dtype]:
@@ -49,6 +48,22 @@ def compile_all(header: str, names: Sequence[str], architecture: str) -> None:
     assert binary.code[:4] == b"\x7fELF"
 
 
+@pytest.fixture
+def short_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pack a thread and each functor's code once: that it compiles does not depend on how often it is there."""
+    functors = frozenset(row.functor.rpartition(":")[2] for row in ELEMENTWISE.values()) | {"Identity"}
+    short = dataclasses.replace(_tuning.ELEMENTWISE, bytes_in_flight=1, rolled=functors)
+    monkeypatch.setattr(_tuning, "ELEMENTWISE", short)
+
+
+def compile_plans(plans: Iterable[_plan.Plan], architecture: str) -> None:
+    by_header: dict[str, set[str]] = {}
+    for plan in plans:
+        by_header.setdefault(plan.instance.header, set()).add(plan.instance.name)
+    for header, names in by_header.items():
+        compile_all(header, sorted(names), architecture)
+
+
 def elementwise_plans(names: Sequence[str], dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
     for name, dtype in itertools.product(names, dtypes):
         row = ELEMENTWISE[name]
@@ -63,11 +78,11 @@ def elementwise_plans(names: Sequence[str], dtypes: Sequence[np.dtype]) -> Itera
 
 
 def plans_of(functor: str, loop: Loop) -> Iterator[_plan.Plan]:
-    """For operands that are contiguous, and for operands that are not."""
+    """For operands that are contiguous, and for some dtypes, operands that are not."""
     out, second = layout(loop.output, (8, 8)), None
     if loop.second is not None:
         second = Operand(layout(loop.second, (8, 8)), loop.second)
-    for turned in (False, True):
+    for turned in (False, True) if loop.inputs[-1] in TWO else (False,):
         operands = [
             Operand(layout(own, (8, 8), (own.itemsize, 8 * own.itemsize) if turned else None), own)
             for own in loop.inputs
@@ -83,14 +98,44 @@ FUNCTIONS = list(ELEMENTWISE)
 FAMILIES = {FUNCTIONS[first]: FUNCTIONS[first : first + 10] for first in range(0, len(FUNCTIONS), 10)}
 
 
+@pytest.mark.usefixtures("short_code")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_elementwise(family: str, architecture: str) -> None:
     """Every loop of every row, contiguous and strided; a family is ten rows, named after the first."""
-    names = instances(elementwise_plans(FAMILIES[family], dtypes_for(architecture)))
-    assert any("elementwise_contiguous" in name for name in names)
-    assert any("elementwise_strided" in name for name in names)
-    compile_all("elementwise.cuh", names, architecture)
+    plans = list(elementwise_plans(FAMILIES[family], dtypes_for(architecture)))
+    assert {re.match(r"ca::(\w+)<", plan.instance.name)[1] for plan in plans} == {
+        "elementwise_packs",
+        "elementwise_rows",
+    }
+    compile_plans(plans, architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_elementwise_layouts(architecture: str) -> None:
+    """Rows that are broadcast, tiles through shared memory, 32-bit and 64-bit indices."""
+
+    def plans() -> Iterator[_plan.Plan]:
+        for name in ("int8", "float16", "float32", "complex128") if architecture == "sm_90a" else ("float32",):
+            dtype, shape = np.dtype(name), (64, 64)
+            step = dtype.itemsize
+            row, column = (0, step), (64 * step, 0)
+            for rows, other in ((64, row), (64, column), (64, (step, 64 * step)), (2**31, (step, step << 31))):
+                out = layout(dtype, (rows, 64))
+                operands = [Operand(own, dtype) for own in (out, layout(dtype, (rows, 64), other))]
+                yield _plan.elementwise(H100, "ca::ops::Add", out, dtype, operands)
+                if rows == 64:
+                    yield _plan.elementwise(H100, "ca::ops::Greater", layout(np.dtype(bool), shape), dtype, operands)
+                    second = Operand(out, dtype)
+                    if dtype.kind == "f":
+                        yield _plan.elementwise(H100, "ca::ops::Divmod", out, dtype, operands, second=second)
+
+    kinds = list(plans())
+    used = " ".join(plan.instance.name for plan in kinds)
+    assert all(
+        word in used for word in ("elementwise_rows", "elementwise_tiles", "Repeated", "Turned", "unsigned long")
+    )
+    compile_plans(kinds, architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -107,9 +152,10 @@ def test_masks_and_functions_that_are_no_ufuncs(architecture: str) -> None:
             if kind_of(dtype) == "f":
                 yield from plans_of("ca::ops::BesselI0", Loop((dtype,), dtype))
 
-    compile_all("elementwise.cuh", instances(plans()), architecture)
+    compile_plans(plans(), architecture)
 
 
+@pytest.mark.usefixtures("short_code")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_casts(architecture: str) -> None:
     """From every dtype to every dtype, which operands of mixed dtypes need as well."""
@@ -119,7 +165,7 @@ def test_casts(architecture: str) -> None:
             operand = Operand(layout(source, (8,)), source)
             yield _plan.elementwise(H100, "ca::ops::Identity", layout(target, (8,)), source, [operand])
 
-    compile_all("elementwise.cuh", instances(plans()), architecture)
+    compile_plans(plans(), architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -137,7 +183,7 @@ def test_scalars_and_selection(architecture: str) -> None:
             if dtype.kind != "b":
                 yield _plan.elementwise(H100, "ca::ops::Affine", out, dtype, [scalar, scalar], position=True)
 
-    compile_all("elementwise.cuh", instances(plans()), architecture)
+    compile_plans(plans(), architecture)
 
 
 # A thread an output, a block an output, several blocks an output (stages 1 and 2); a block for outputs side by side.

@@ -62,3 +62,25 @@ def collapse(
 def pad(values: tuple[int, ...], rank: int, fill: int) -> tuple[int, ...]:
     """`values` with as many `fill` before them as make them `rank`."""
     return (fill,) * (rank - len(values)) + values
+
+
+def divisor(extent: int, bits: int) -> tuple[int, ...]:
+    """The words of a Divisor (kernels/division.cuh) by `extent` of indices of 32 or 64 bits; 0: the quotient is 0."""
+    shift = (extent - 1).bit_length() if extent else bits - 1
+    factor = ((((1 << shift) - extent) << bits) // extent) + 1 if extent else 0
+    if bits == 32:
+        return as_word(extent | factor << 32), shift
+    return extent, as_word(factor), shift, 0
+
+
+def divisors(shape: tuple[int, ...], rank: int, bits: int) -> tuple[int, ...]:
+    """The words of `rank` Divisors by the extents of `shape`, of which none goes beyond the first one."""
+    words: tuple[int, ...] = divisor(0, bits) * (rank - max(len(shape) - 1, 0))
+    for extent in shape[1:]:
+        words += divisor(extent, bits)
+    return words
+
+
+def as_word(value: int) -> int:
+    """An unsigned number of 64 bits as the signed one of the same bits."""
+    return value - (1 << 64) if value >> 63 else value

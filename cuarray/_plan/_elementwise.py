@@ -1,17 +1,18 @@
-"""Plans of elementwise operations (kernels/elementwise.cuh)."""
+"""Plans of elementwise operations: the kernels of elementwise.cuh for blocks of one thread, for others wider ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from cuarray import _tuning
-from cuarray._dtypes import item_name, storage_name
+from cuarray._dtypes import is_struct, item_name, storage_name
 from cuarray._layout import Layout, broadcast_strides
-from cuarray._plan._common import INT32_MAX, Instance, Plan, collapse, pad, rank_for
-from cuarray._tuning import Target
+from cuarray._plan._common import INT32_MAX, Instance, Plan, collapse, divisor, divisors, pad, rank_for
+from cuarray._tuning import ElementwisePolicy, Target
 
 
 def _order_axes(shape: tuple[int, ...], strides: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list]:
@@ -62,28 +63,258 @@ def elementwise(
         else:
             types.append(f"ca::Array<{type_of(layout.dtype)}, {type_of(loop)}>")
             strides.append(broadcast_strides(layout, out.shape))
-    if second:
-        types[:2] = [f"ca::Both<{types[0]}, {types[1]}>"]
-    if position:
-        assert out.c_contiguous, "the item's number is its place in C order"
-        types.insert(1, "ca::Position")
-    blocks = _tuning.elementwise_blocks(target, out.size)
-    block = (target.block_threads, 1, 1)
     ordered_shape, ordered = _order_axes(out.shape, strides)
     shape, ordered = collapse(ordered_shape, ordered)  # type: ignore[assignment]
-    threads = blocks * block[0]
-    contiguous = len(shape) <= 1 and all(
-        own in ((), (layout.dtype.itemsize,)) for own, (layout, _) in zip(ordered, arrays, strict=True) if layout
+    work = _Work(
+        functor,
+        shape,
+        tuple(ordered),
+        tuple(types),
+        tuple(layout.dtype.itemsize if layout else 0 for layout, _ in arrays),
+        2 if second else 1,
+        position,
+        any(layout is not None and is_struct(layout.dtype) for layout, _ in arrays),
     )
-    if contiguous:
-        index = "int" if out.size + threads <= INT32_MAX else "long"
-        name = f"ca::elementwise_contiguous<{functor}, {index}, {', '.join(types)}>"
-        return Plan(Instance("elementwise.cuh", name), (blocks, 1, 1), block, (out.size,))
     if position:
-        raise AssertionError("a C-contiguous output collapses to one axis")
+        assert out.c_contiguous, "the item's number is its place in C order"
+        assert work.contiguous, "a C-contiguous output collapses to one axis"
+    if target.one_thread_blocks:
+        return _one_thread_blocks(target, work)
+    return _blocks_of_threads(target, work)
+
+
+class _Work(NamedTuple):
+    """What is to be done, axes merged: the outputs come first."""
+
+    functor: str
+    shape: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]  # of all arrays; 0 for scalars
+    types: tuple[str, ...]
+    sizes: tuple[int, ...]  # bytes of an item; 0 for scalars
+    outputs: int
+    position: bool
+    structs: bool
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def contiguous(self) -> bool:
+        return len(self.shape) <= 1 and all(
+            own in ((), (size,)) for own, size in zip(self.strides, self.sizes, strict=True) if size
+        )
+
+    def operands(self, types: Sequence[str] | None = None) -> str:
+        """The template arguments for the operands, `types` in place of the own ones."""
+        names = list(self.types if types is None else types)
+        if self.outputs == 2:
+            names[:2] = [f"ca::Both<{names[0]}, {names[1]}>"]
+        if self.position:
+            names.insert(1, "ca::Position")
+        return ", ".join(names)
+
+
+def _one_thread_blocks(target: Target, work: _Work) -> Plan:
+    """A contiguous chunk of the items for each block."""
+    blocks = _tuning.elementwise_blocks(target, work.size)
+    reach = max(sum((e - 1) * abs(s) for e, s in zip(work.shape, own, strict=True)) for own in work.strides)
+    if work.contiguous:
+        index = "int" if work.size + blocks <= INT32_MAX else "long"
+        name = f"ca::elementwise_contiguous<{work.functor}, {index}, {work.operands()}>"
+        return Plan(Instance("elementwise.cuh", name), (blocks, 1, 1), (1, 1, 1), (work.size,))
+    rank = rank_for(max(len(work.shape), 1))
+    index = "int" if max(work.size + blocks, reach) <= INT32_MAX else "long"
+    name = f"ca::elementwise_strided<{work.functor}, {index}, {rank}, {work.operands()}>"
+    words = (work.size, *pad(work.shape, rank, 1), *(w for own in work.strides for w in pad(own, rank, 0)))
+    return Plan(Instance("elementwise.cuh", name), (blocks, 1, 1), (1, 1, 1), words)
+
+
+# ---- blocks of many threads
+
+
+def _blocks_of_threads(target: Target, work: _Work) -> Plan:
+    """Which kernel reads and writes most in whole sectors of memory:
+
+    | arrays | kernel | a thread's accesses |
+    |---|---|---|
+    | all contiguous | elementwise_packs | packs of 16 bytes of the widest operand |
+    | output and inputs contiguous along the last axis, or repeated along it | elementwise_rows | the same, or narrower: as pitches and extents allow |
+    | an input contiguous along another axis, large enough that its sectors leave the L1 cache | elementwise_tiles | items, through shared memory |
+    | any others | elementwise_rows | items |
+    """  # noqa: E501
+    policy = _tuning.ELEMENTWISE
+    if work.contiguous:
+        return _packs(target, policy, work)
+    turned = _turned(policy, work)
+    if turned is not None:
+        return _tiles(target, policy, work, turned)
+    return _rows(target, policy, work)
+
+
+def _how(policy: ElementwisePolicy, work: _Work, packs: int, width: int) -> str:
+    functor = work.functor.removeprefix("ca::ops::OnlyWhere<").removeprefix("ca::ops::").removesuffix(">")
+    rolled = "true" if functor in policy.rolled else "false"
+    return f"ca::How<{policy.threads}, {packs}, {width}, {rolled}, {policy.loads}, {policy.stores}>"
+
+
+def _widest_pack(work: _Work) -> int:
+    """Items such that those of the widest operand are 16 bytes."""
+    return 1 if work.structs else max(1, _PACK_BYTES // max(work.sizes))
+
+
+_PACK_BYTES = 16  # of the widest load or store
+
+
+def _packs_a_thread(policy: ElementwisePolicy, work: _Work, width: int) -> int:
+    inputs = sum(work.sizes[work.outputs :])
+    return policy.packs(width * (inputs or max(work.sizes)), width == 1 and max(work.sizes) < _PACK_BYTES)
+
+
+def _packs(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
+    width = _widest_pack(work)
+    packs = _packs_a_thread(policy, work, width)
+    blocks = policy.blocks(target, -(-work.size // (policy.threads * packs * width)))
+    name = f"ca::elementwise_packs<{work.functor}, {_how(policy, work, packs, width)}, {work.operands()}>"
+    return Plan(Instance("elementwise_packs.cuh", name), (blocks, 1, 1), (policy.threads, 1, 1), (work.size,))
+
+
+def _rows(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
+    width = _row_pack(work)
+    types = list(work.types)
+    if width > 1:
+        for k, own in enumerate(work.strides):
+            if work.sizes[k] and own[-1] == 0:
+                types[k] = types[k].replace("ca::Array<", "ca::Repeated<", 1)
+    shape = (*work.shape[:-1], work.shape[-1] // width)
+    strides = [(*own[:-1], own[-1] * width) for own in work.strides]
+    if shape[-1] == 1 and len(shape) > 1:
+        shape, strides = shape[:-1], [own[:-1] for own in strides]
+    size = math.prod(shape)
+    packs = _packs_a_thread(policy, work, width)
+    tile = policy.threads * packs
+    blocks = policy.blocks(target, -(-size // tile))
+    rank = rank_for(len(shape))
+    bits = _index_bits(size, blocks * tile, strides)
+    name = (
+        f"ca::elementwise_rows<{work.functor}, {_how(policy, work, packs, width)}, {_INDEX[bits]}, {rank}, "
+        f"{work.operands(types)}>"
+    )
+    words = (size, *divisors(shape, rank, bits), *(w for own in strides for w in pad(own, rank, 0)))
+    return Plan(Instance("elementwise_packs.cuh", name), (blocks, 1, 1), (policy.threads, 1, 1), words)
+
+
+_INDEX = {32: "unsigned int", 64: "unsigned long"}
+
+
+def _index_bits(count: int, step: int, strides: Sequence[tuple[int, ...]]) -> int:
+    """Bits of numbers below `count`, of what a loop by `step` ends with, and of strides.
+
+    A Divisor takes numbers below half of what an index holds.
+    """
+    most = max(count, (count + step) >> 1, *(abs(s) for own in strides for s in own))
+    return 32 if most <= INT32_MAX else 64
+
+
+def _row_pack(work: _Work) -> int:
+    """The items of a pack such that rows are whole packs, which begin at multiples of their bytes if arrays do."""
+    width = _widest_pack(work)
+    for k, (own, size) in enumerate(zip(work.strides, work.sizes, strict=True)):
+        if not size:
+            continue
+        if own[-1] != size and (own[-1] != 0 or k < work.outputs):
+            return 1
+        while own[-1] and any(stride % (width * size) for stride in own[:-1]):
+            width //= 2
+    return math.gcd(width, work.shape[-1])
+
+
+class _Turned(NamedTuple):
+    """Inputs that are contiguous along another axis than the output."""
+
+    axis: int
+    inputs: tuple[int, ...]
+
+
+def _turned(policy: ElementwisePolicy, work: _Work) -> _Turned | None:
+    if len(work.shape) < 2 or max(work.sizes) > _PACK_BYTES or work.structs:
+        return None
+    last = len(work.shape) - 1
+    found: dict[int, list[int]] = {}
+    for k in range(work.outputs, len(work.strides)):
+        own = work.strides[k]
+        if own[last]:
+            nearest = min((axis for axis in range(last + 1) if own[axis]), key=lambda axis: (abs(own[axis]), -axis))
+            if nearest != last:
+                found.setdefault(nearest, []).append(k)
+    if not found:
+        return None
+    axis, inputs = max(found.items(), key=lambda item: len(item[1]))
+    # Where both axes fit into what a block does, it uses up the sectors that it reads anyway.
+    if work.shape[axis] * work.shape[last] < policy.items_of_tile(max(work.sizes[k] for k in inputs)):
+        return None
+    return _Turned(axis, tuple(inputs))
+
+
+def tile_pitch(extent: int, itemsize: int) -> int:
+    """The bytes from a row of a tile in shared memory to the next: see kernels/elementwise_tiles.cuh."""
+    return (extent | 1) * itemsize if itemsize >= 4 else (-(-extent * itemsize // 4) | 1) * 4
+
+
+def _shared_bytes(items: int, itemsize: int) -> int:
+    return items * itemsize // 16 * 17 + 128  # as Staged in kernels/elementwise_tiles.cuh has it
+
+
+_SHARED_BYTES = 48 << 10  # what a block has without asking for more
+
+
+def _tile_extents(items: int, a: int, b: int, sizes: Sequence[int]) -> tuple[int, int]:
+    """A tile of at most so many items, square if the axes are long, that fits into shared memory."""
+    tile_a = 1 << (items.bit_length() // 2)
+    tile_b = items // tile_a
+    if b < tile_b:
+        tile_b = b
+        tile_a = min(a, items // tile_b)
+    elif a < tile_a:
+        tile_a = a
+        tile_b = min(b, items // tile_a)
+    while any(tile_a * tile_pitch(tile_b, size) > _shared_bytes(items, size) for size in sizes):
+        if tile_a >= tile_b:
+            tile_a -= 1
+        else:
+            tile_b -= 1
+    return tile_a, tile_b
+
+
+def _tiles(target: Target, policy: ElementwisePolicy, work: _Work, turned: _Turned) -> Plan:
+    sizes = [work.sizes[k] for k in turned.inputs]
+    items = policy.items_of_tile(max(sizes))
+    while sum(_shared_bytes(items, size) for size in sizes) > _SHARED_BYTES:
+        items //= 2
+    packs = max(1, items // policy.threads)
+    items = packs * policy.threads
+    last, axis = len(work.shape) - 1, turned.axis
+    a, b = work.shape[last], work.shape[axis]
+    tile_a, tile_b = _tile_extents(items, a, b, sizes)
+    tiles_a, tiles_b = -(-a // tile_a), -(-b // tile_b)
+    others = [d for d in range(last) if d != axis]
+    shape = tuple(work.shape[d] for d in others)
+    strides = [tuple(own[d] for d in others) for own in work.strides]
+    tiles = tiles_a * tiles_b * math.prod(shape)
+    blocks = policy.blocks(target, tiles)
     rank = rank_for(max(len(shape), 1))
-    reach = max(sum((e - 1) * abs(s) for e, s in zip(shape, own, strict=True)) for own in ordered)
-    index = "int" if max(out.size + threads, reach) <= INT32_MAX else "long"
-    name = f"ca::elementwise_strided<{functor}, {index}, {rank}, {', '.join(types)}>"
-    words = (out.size, *pad(shape, rank, 1), *(w for own in ordered for w in pad(own, rank, 0)))
-    return Plan(Instance("elementwise.cuh", name), (blocks, 1, 1), block, words)
+    bits = _index_bits(tiles, blocks, work.strides)
+    types = [f"ca::Turned<{own}>" if k in turned.inputs else own for k, own in enumerate(work.types)]
+    name = (
+        f"ca::elementwise_tiles<{work.functor}, {_how(policy, work, packs, 1)}, {_INDEX[bits]}, {rank}, "
+        f"{work.operands(types)}>"
+    )
+    words = (
+        *(tiles, a, b),
+        *(*divisor(tile_a, 32), *divisor(tile_b, 32), *divisor(tiles_a, bits), *divisor(tiles_b, bits)),
+        *divisors(shape, rank, bits),
+        *(w for own in strides for w in pad(own, rank, 0)),
+        *(own[last] for own in work.strides),
+        *(own[axis] for own in work.strides),
+    )
+    return Plan(Instance("elementwise_tiles.cuh", name), (blocks, 1, 1), (policy.threads, 1, 1), words)

@@ -1,0 +1,156 @@
+// Elementwise kernels for blocks of many threads, which read and write several items at once.
+//
+//   elementwise_packs   all arrays are contiguous and of one shape
+//   elementwise_rows    any strides; where the last axis is contiguous in the output, and in each input contiguous or
+//                       repeated, it is cut into packs; otherwise a pack is one item
+//
+// A thread reads How::packs packs of each input, a block's width apart, before it writes the first result: bytes in flight
+// are what device memory wants. Addresses that are no multiples of a pack's bytes (views) are known at the launch only:
+// then, and at the end of an array, items are read one by one.
+#pragma once
+#include "division.cuh"
+#include "packs.cuh"
+
+namespace ca {
+
+template <class Op, class How, class Out, class... In> struct Elementwise {
+  static constexpr int width = How::width, packs = How::packs, outputs = Out::outputs;
+  static constexpr int operands = outputs + sizeof...(In);
+  using Own = Inputs<Op, outputs, width, typename make_indices<sizeof...(In)>::type, In...>;
+  using Result = Results<Out, width, is_masked<Op>>;
+
+  static __device__ bool aligned(const Head& head) {
+    bool all = Own::aligned(head);
+#pragma unroll
+    for (int k = 0; k < outputs; ++k) all = all && head.word[k] % Result::pack_bytes == 0;
+    return all;
+  }
+
+  // By one copy of the functor's code; drops the items of `in`.
+  static __device__ CA_ALWAYS_INLINE Result rolled(Own& in, int count) {
+    Result result;
+#pragma unroll 1
+    for (int j = 0; j < width; ++j) {
+      if (j < count) result.append(in.result(0));
+      else result.append_nothing();
+      in.drop();
+    }
+    return result;
+  }
+
+  // Reads all packs, then computes and writes those for which valid(u): their first items are at offset[u].
+  template <class Valid>
+  static __device__ CA_ALWAYS_INLINE void packs_at(const Head& head, i64 (&offset)[packs][operands], Valid valid) {
+    Own in[packs];
+#pragma unroll
+    for (int u = 0; u < packs; ++u) in[u].template load<How::loads>(head, offset[u]);
+    if constexpr (How::rolled && width * packs > 1) {
+#pragma unroll 1
+      for (int u = 0; u < packs; ++u) {
+        const Result result = rolled(in[0], width);
+        if (valid(u)) result.template store<How::stores>(head, offset[0]);
+#pragma unroll
+        for (int next = 1; next < packs; ++next) {
+          in[next - 1] = in[next];
+#pragma unroll
+          for (int k = 0; k < outputs; ++k) offset[next - 1][k] = offset[next][k];
+        }
+      }
+    } else {
+#pragma unroll
+      for (int u = 0; u < packs; ++u) {
+        Result result;
+#pragma unroll
+        for (int j = 0; j < width; ++j) result.put(j, in[u].result(j));
+        if (valid(u)) result.template store<How::stores>(head, offset[u]);
+      }
+    }
+  }
+
+  // One pack, or the first `count` items of it.
+  static __device__ CA_ALWAYS_INLINE void pack_at(const Head& head, const i64* offset, int count, bool whole) {
+    Own in;
+    if (whole) in.template load<How::loads>(head, offset);
+    else in.load_items(head, offset, count);
+    const Result result = rolled(in, count);
+    if (whole) result.template store<How::stores>(head, offset);
+    else result.store_items(head, offset, count);
+  }
+};
+
+// The bytes from an item of a contiguous operand to the next.
+template <class Out> struct OutputBytes {
+  static __device__ void offsets(i64 item, i64* offset) { offset[0] = item * Out::item_bytes; }
+};
+template <class First, class Second> struct OutputBytes<Both<First, Second>> {
+  static __device__ void offsets(i64 item, i64* offset) {
+    offset[0] = item * First::item_bytes;
+    offset[1] = item * Second::item_bytes;
+  }
+};
+template <class Out, class... In> __device__ CA_ALWAYS_INLINE void contiguous_offsets(i64 item, i64* offset) {
+  OutputBytes<Out>::offsets(item, offset);
+  int k = Out::outputs;
+  ((offset[k++] = item * In::item_bytes), ...);
+}
+
+template <class Op, class How, class Out, class... In>
+__global__ void __launch_bounds__(How::threads) elementwise_packs(Contiguous p) {
+  using Body = Elementwise<Op, How, Out, In...>;
+  constexpr int between = How::threads * How::width, tile = between * How::packs;
+  const bool aligned = How::width == 1 || Body::aligned(p.head);
+  for (i64 first = i64(blockIdx.x) * tile; first < p.size; first += i64(gridDim.x) * tile) {
+    const i64 item = first + int(threadIdx.x) * How::width;
+    if (aligned && first + tile <= p.size) {
+      i64 offset[How::packs][Body::operands];
+#pragma unroll
+      for (int u = 0; u < How::packs; ++u) contiguous_offsets<Out, In...>(item + u * between, offset[u]);
+      Body::packs_at(p.head, offset, [](int) { return true; });
+    } else {
+#pragma unroll 1
+      for (int u = 0; u < How::packs; ++u) {
+        const i64 at = item + u * between, left = p.size - at;
+        if (left <= 0) break;
+        i64 offset[Body::operands];
+        contiguous_offsets<Out, In...>(at, offset);
+        Body::pack_at(p.head, offset, left < How::width ? int(left) : How::width, aligned && left >= How::width);
+      }
+    }
+  }
+}
+
+template <class Index, int NDim, int Operands> struct Rows {
+  Head head;
+  i64 packs;
+  Divisor<Index> axis[NDim];    // the last one in packs
+  i64 strides[Operands][NDim];  // in bytes, of the last axis from pack to pack; the outputs first
+};
+
+template <class Op, class How, class Index, int NDim, class Out, class... In>
+__global__ void __launch_bounds__(How::threads) elementwise_rows(Rows<Index, NDim, Out::outputs + sizeof...(In)> p) {
+  using Body = Elementwise<Op, How, Out, In...>;
+  constexpr int tile = How::threads * How::packs;
+  const Index packs = Index(p.packs);
+  const bool aligned = How::width == 1 || Body::aligned(p.head);
+  for (Index first = Index(blockIdx.x) * tile; first < packs; first += Index(gridDim.x) * tile) {
+    const Index own = first + threadIdx.x;
+    if (How::width == 1 || aligned) {
+      i64 offset[How::packs][Body::operands];
+#pragma unroll
+      for (int u = 0; u < How::packs; ++u) {
+        const Index n = own + u * How::threads;
+        offsets_of(n < packs ? n : packs - 1, p.axis, p.strides, offset[u]);  // beyond the end the last one, not written
+      }
+      Body::packs_at(p.head, offset, [=](int u) { return own + u * How::threads < packs; });
+    } else if constexpr (How::width > 1) {
+#pragma unroll 1
+      for (Index n = own; n < packs && n < first + tile; n += How::threads) {
+        i64 offset[Body::operands];
+        offsets_of(n, p.axis, p.strides, offset);
+        Body::pack_at(p.head, offset, How::width, false);
+      }
+    }
+  }
+}
+
+}  // namespace ca
