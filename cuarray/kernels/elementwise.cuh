@@ -1,4 +1,5 @@
-// out[i] = Op(in0[i], in1[i], ...): every elementwise operation, cast, copy and fill is one of these two kernels.
+// out[i] = Op(in0[i], in1[i], ...): every elementwise operation, cast, copy and fill. The two kernels here are for blocks of
+// one thread; elementwise_packs.cuh and elementwise_tiles.cuh have those for others.
 //
 // An operand is a type that knows how to load itself from the launch record's word and an offset:
 //   Array<Stored, Loop>   an array of Stored, read as Loop (NumPy's casting of an operand to the loop's dtype)
