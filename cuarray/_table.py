@@ -1,13 +1,13 @@
 """One row an operation. What is uniform about operations stands here and nowhere else.
 
 A row of ELEMENTWISE: the functor in kernels/ops*.cuh, NumPy's ufunc, the authority on dtypes and on the number of
-operands, and operands for an example in its docstring. A row of REDUCTIONS: the struct in kernels/reduce.cuh, and how
-NumPy picks its dtypes.
+operands, and operands for an example in its docstring. A row of REDUCTIONS: the struct in kernels/reductions.cuh, and
+how NumPy picks its dtypes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, nan
 from typing import Any, Literal
 
@@ -139,15 +139,21 @@ class Reduction:
     empty: bool = True  # whether nothing has a value: a sum is 0, a minimum is an error
     one_axis: bool = False  # argmin and argmax take one axis or all
     masked: str | None = None  # the struct that serves `where=`, if it is another one
-    centre: str | None = None  # the reduction that finds what distances are taken from
+    centre: str | None = None  # the reduction that finds what distances are taken from, where it is one by itself
+    centred: str | None = None  # the struct that takes distances from given centres
+
+    def about_centres(self) -> Reduction:
+        """The row of a reduction whose centres are given."""
+        assert self.centred
+        return replace(self, functor=self.centred)
 
 
 REDUCTIONS: dict[str, Reduction] = {
     "sum": Reduction("Sum", "sum", "loop", 16),
     "prod": Reduction("Prod", "sum", "loop", 16),
     "mean": Reduction("Mean", "float", "loop", 32, masked="MeanWhere"),
-    "var": Reduction("Var", "float", "real", 16, centre="mean"),
-    "std": Reduction("Std", "float", "real", 16, centre="mean"),
+    "var": Reduction("Var", "float", "real", 32, centre="mean", centred="VarAbout"),
+    "std": Reduction("Std", "float", "real", 32, centre="mean", centred="StdAbout"),
     "min": Reduction("Min", "same", "loop", 32, empty=False),
     "max": Reduction("Max", "same", "loop", 32, empty=False),
     "argmin": Reduction("ArgMin", "same", "index", 32, empty=False, one_axis=True),
@@ -158,8 +164,8 @@ REDUCTIONS: dict[str, Reduction] = {
     "nansum": Reduction("NanSum", "sum", "loop", 16),
     "nanprod": Reduction("NanProd", "sum", "loop", 16),
     "nanmean": Reduction("NanMean", "float", "loop", 32),
-    "nanvar": Reduction("NanVar", "float", "real", 16, centre="nanmean"),
-    "nanstd": Reduction("NanStd", "float", "real", 16, centre="nanmean"),
+    "nanvar": Reduction("NanVar", "float", "real", 32, centre="nanmean", centred="NanVarAbout"),
+    "nanstd": Reduction("NanStd", "float", "real", 32, centre="nanmean", centred="NanStdAbout"),
     "nanargmin": Reduction("NanArgMin", "same", "index", 32, empty=False, one_axis=True),
     "nanargmax": Reduction("NanArgMax", "same", "index", 32, empty=False, one_axis=True),
 }

@@ -96,59 +96,123 @@ ELEMENTWISE = ElementwisePolicy()
 REDUCE_STRIP = 64
 # Outputs side by side that a block of many threads reduces together: a warp's reads are then next to each other.
 REDUCE_ACROSS = 32
+# Outputs of a launch that may be cut into runs: each has a counter in scratch memory (kernels/reductions.cuh).
+REDUCE_COUNTERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceParameters:
+    """What the policy of reductions weighs; benchmarks/tune_reductions.py tries other values.
+
+    On a GPU a processor needs some 20 KiB on the way to keep up with its memory (3 TB/s times 0.8 us, over 132
+    processors): 2048 threads with one load of 16 bytes each, or 512 with four.
+    """
+
+    # Blocks a processor: 256 threads with 4 loads are 16 KiB, so 4 are on the safe side; more cost combining.
+    blocks: int = 4
+    # Items that a thread should have before an output is cut: four packs of four, one round of a block.
+    items: int = 16
+    # Rows of at most so many items are done by lanes of a warp: a block would idle, and end with a tree and a barrier.
+    lanes_most: int = 1024
+    # A lane should have so many loads of a row: with one, as much time goes into shuffles as into loads.
+    loads: int = 2
+    # Up to so many outputs side by side are read as the input stands: a row is less than half of what a warp reads.
+    flat_most: int = 64
+    # Rows of a strip that a thread should have, before fewer threads are put below each other: two rounds.
+    rows: int = 8
+
+
+REDUCE = ReduceParameters()
+REDUCE_THREADS = 256  # of a block, as kernels/reduce.cuh has it
+# On the CPU, shorter rows are done many at a time, an item of each after another: the columns of a row's own
+# accumulators would mostly stand idle.
+_SHORT_ROW = 32
+# About what a thread of a one-thread block does at once (reduce_rows.cuh).
+_HOST_STRIP = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ReducePolicy:
-    """How a reduction is cut up: `splits` runs an output, each done by `lanes` threads of `blocks` blocks.
+    """How a reduction is cut up: `splits` runs an output, done by `blocks` blocks of `kernel`.
 
-    `strip` outputs that stand side by side are done together; 1 where each is by itself.
+    `lanes`: threads an output, or side by side (see kernels/reduce.cuh); `whole`: a block an output.
     """
 
-    lanes: int
+    kernel: str
     splits: int
     blocks: int
-    final_lanes: int
-    final_blocks: int
-    strip: int = 1
+    lanes: int = 1
+    whole: bool = False
+
+    @property
+    def header(self) -> str:
+        """The file that has the kernel."""
+        return "reduce_rows.cuh" if self.kernel in ("reduce_runs", "reduce_rows") else "reduce.cuh"
+
+
+def _power_below(n: int) -> int:
+    return 1 << (max(n, 1).bit_length() - 1)
+
+
+def _power_above(n: int) -> int:
+    return 1 << (max(n, 1) - 1).bit_length()
 
 
 def reduce_policy(
-    target: Target, kept: int, reduced: int, inner_reduced: bool, in_order: bool = False, across: int = 1
+    target: Target,
+    kept: int,
+    reduced: int,
+    inner_reduced: bool,
+    in_order: bool = False,
+    across: int = 1,
+    pack: int = 1,
+    flat: bool = False,
 ) -> ReducePolicy:
     """The policy for `kept` outputs of `reduced` items each.
 
     `inner_reduced`: neighbours in memory share an output; otherwise runs of `across` of them belong to as many outputs.
-    `in_order`: the items of an output must be combined one after the other.
+    `in_order`: the items of an output must be combined one after the other. `pack`: items that one load reads.
+    `flat`: all outputs stand side by side, and their rows follow each other without gaps or a mask.
     """
+    items = kept * reduced
     if target.one_thread_blocks:
         workers = 4 * target.processors
-        strip = REDUCE_STRIP if not inner_reduced and across >= 8 and reduced > 1 else 1
-        pieces = -(-kept // across) * -(-across // strip) if strip > 1 else kept
+        by_rows = across >= 8 and reduced > 1 and (not inner_reduced or reduced < _SHORT_ROW)
+        pieces = -(-kept // across) * -(-across // _HOST_STRIP) if by_rows else kept
         splits = 1
-        if not in_order and pieces < workers and kept * reduced >= 2 * _HOST_CHUNK:
-            splits = max(1, min(workers // max(pieces, 1), kept * reduced // (_HOST_CHUNK * max(pieces, 1)), reduced))
-        blocks = max(1, min(workers, pieces * splits, kept * reduced // _HOST_CHUNK))
-        return ReducePolicy(1, splits, blocks, 1, max(1, min(workers, kept // _HOST_CHUNK)), strip)
-    threads = target.block_threads
-    resident = target.processors * target.blocks_per_processor
-    if in_order or reduced <= 32 or (not inner_reduced and kept >= resident * threads):
-        # A thread an output: enough outputs to fill the machine, or so little to reduce that a tree would idle.
-        return ReducePolicy(1, 1, max(1, min(-(-kept // threads), resident * 4)), 1, 1)
-    if not inner_reduced and across >= REDUCE_ACROSS // 2:
-        # A block for outputs side by side, so that neighbouring threads read neighbours.
-        pieces = -(-kept // across) * -(-across // REDUCE_ACROSS)
-        splits = max(1, min(2 * resident // pieces, reduced * REDUCE_ACROSS // (8 * threads), 1024))
-        lanes = 1 if splits <= 32 else threads
-        final = min(-(-kept // threads) if lanes == 1 else kept, resident * 4)
-        return ReducePolicy(threads, splits, max(1, min(pieces * splits, resident * 4)), lanes, final, REDUCE_ACROSS)
-    # A block an output, several if there are too few outputs; a lane should have at least 8 items.
-    splits = max(1, min(2 * resident // max(kept, 1), reduced // (8 * threads), 1024))
-    blocks = max(1, min(kept * splits, resident * 4))
-    return ReducePolicy(threads, splits, blocks, threads, max(1, min(kept, resident * 4)))
+        if not in_order and pieces < workers and items >= 2 * _HOST_CHUNK:
+            splits = max(1, min(workers // max(pieces, 1), items // (_HOST_CHUNK * max(pieces, 1)), reduced))
+        blocks = max(1, min(workers, pieces * splits, items // _HOST_CHUNK))
+        return ReducePolicy("reduce_rows" if by_rows else "reduce_runs", splits, blocks)
+    threads = REDUCE_THREADS
+    wanted = target.processors * REDUCE.blocks
+    most = target.processors * target.blocks_per_processor * 4
+    if in_order:
+        return ReducePolicy("reduce", 1, max(1, min(-(-kept // threads), most)))
+    if flat and 1 < kept <= REDUCE.flat_most and reduced > 1:
+        splits = max(1, min(wanted, items // (threads * REDUCE.items), REDUCE_COUNTERS))
+        return ReducePolicy("reduce_flat", splits, splits)
+    if not inner_reduced and across > 1 and reduced > 1:
+        down = _power_below(min(8, reduced // REDUCE.rows))
+        lanes = min(threads // down, _power_above(-(-across // pack)))
+        down = threads // lanes
+        pieces = -(-kept // across) * -(-across // (lanes * pack))
+        splits = 1
+        if pieces <= REDUCE_COUNTERS // 2:  # accumulators may be so large that packs have half as many items
+            splits = max(1, min(wanted // max(pieces, 1), reduced // (down * REDUCE.rows)))
+        return ReducePolicy("reduce_columns", splits, max(1, min(pieces * splits, most)), lanes)
+    if reduced <= 64 or (reduced <= REDUCE.lanes_most and kept >= wanted * threads // 32):
+        lanes = min(32, _power_above(-(-reduced // (pack * REDUCE.loads))))
+        return ReducePolicy("reduce", 1, max(1, min(-(-kept * lanes // (4 * threads)), most)), lanes)
+    splits = 1
+    if kept <= REDUCE_COUNTERS:
+        splits = max(1, min(wanted // max(kept, 1), reduced // (threads * REDUCE.items), REDUCE_COUNTERS))
+    return ReducePolicy("reduce", splits, max(1, min(kept * splits, most)), whole=True)
 
 
-SCAN_LANES = 128  # threads that scan a run in tiles: at most 32 KiB of shared memory for the widest accumulators
+SCAN_STRIP = 64  # rows side by side that a thread of a one-thread block scans together: they stay in the L1 cache
+SCAN_LANES = 128  # threads that scan a tile: at most 28 KiB of shared memory for the widest accumulators
+SCAN_TILE = 7 * SCAN_LANES  # items of a tile, at least (scan_items in kernels/scan.cuh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +220,7 @@ class ScanPolicy:
     """How a scan is cut up: `splits` runs a row, each done by `lanes` threads of `blocks` blocks.
 
     `strip` rows that stand side by side are done together. The runs' totals are scanned by `middle_blocks` blocks.
+    `chained`: the tiles of a row are done by different blocks, in one pass.
     """
 
     lanes: int
@@ -163,6 +228,7 @@ class ScanPolicy:
     blocks: int
     middle_blocks: int
     strip: int
+    chained: bool = False
 
 
 def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: bool) -> ScanPolicy:
@@ -170,7 +236,7 @@ def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: b
     rows = outer * inner
     if target.one_thread_blocks:
         workers = 4 * target.processors
-        strip = REDUCE_STRIP if inner >= 8 and length > 1 else 1
+        strip = SCAN_STRIP if inner >= 8 and length > 1 else 1
         pieces = outer * -(-inner // strip)
         splits = 1
         if not in_order and pieces < target.processors and rows * length >= 4 * _HOST_CHUNK:
@@ -186,8 +252,11 @@ def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: b
         splits = 1 if in_order else max(1, min(wanted // rows, length // 64, 1024))
         blocks = max(1, min(-(-rows * splits // threads), resident * 4))
         return ScanPolicy(1, splits, blocks, max(1, min(-(-rows // threads), resident * 4)), 1)
-    splits = max(1, min(2 * resident // rows, length // (16 * SCAN_LANES), 1024))
-    return ScanPolicy(SCAN_LANES, splits, max(1, min(rows * splits, resident * 4)), max(1, min(rows, resident * 4)), 1)
+    tiles = -(-length // SCAN_TILE)
+    if tiles > 1 and rows < 2 * resident:
+        # Blocks that stay: each takes a tile after another. More of them would only wait for those before them.
+        return ScanPolicy(SCAN_LANES, 1, max(1, min(rows * tiles, resident)), 1, 1, True)
+    return ScanPolicy(SCAN_LANES, 1, max(1, min(rows, resident * 4)), 1, 1)
 
 
 def reduce_at_policy(target: Target, runs: int, items: int, in_order: bool) -> tuple[int, int]:

@@ -186,9 +186,10 @@ def test_scalars_and_selection(architecture: str) -> None:
     compile_plans(plans(), architecture)
 
 
-# A thread an output, a block an output, several blocks an output (stages 1 and 2); a block for outputs side by side.
-REDUCED = (((10, 10), (0,)), ((1000, 1000), (1,)), ((1_000_000,), (0,)))
+# Lanes of a warp an output, a block an output, few outputs side by side; a block for outputs side by side.
+REDUCED = (((10, 10), (1,)), ((1_000_000,), (0,)), ((1000, 10), (0,)))
 SIDE_BY_SIDE = ((1000, 100), (0,))
+KERNELS = ("reduce", "reduce_flat", "reduce_columns")
 SOME = [np.dtype(name) for name in ("int64", "float16", "float32", "complex64")]
 
 
@@ -201,18 +202,16 @@ def reduction_plans(name: str, dtypes: Sequence[np.dtype]) -> Iterator[_plan.Pla
         for shape, axes in ways if dtype == np.float32 or dtype == np.complex64 else [ways[number % len(ways)]]:
             own = layout(dtype, shape)
             plan = _plan.reduction(H100, row.functor, row.accumulator_bytes, own, axes, loop, result)
-            yield plan.first
-            if plan.second:
-                yield plan.second
+            yield from plan.launches
 
 
 def masked_plans(dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
-    for name, dtype, (shape, axes) in itertools.product(("sum", "mean", "std"), dtypes, REDUCED[:2]):
+    for name, dtype, (shape, axes) in itertools.product(("sum", "mean", "std"), dtypes, (*REDUCED[:2], SIDE_BY_SIDE)):
         row = REDUCTIONS[name]
         mask = layout(np.dtype(bool), shape[-1:])
         loop, result = _loop_dtypes(name, dtype, None)
         functor = row.masked or row.functor
-        yield _plan.reduction(H100, functor, 32, layout(dtype, shape), axes, loop, result, mask=mask).first
+        yield _plan.reduction(H100, functor, 32, layout(dtype, shape), axes, loop, result, mask=mask).launches[0]
 
 
 def folds(dtypes: Sequence[np.dtype]) -> Iterator[tuple[np.dtype, str, tuple[str, ...], bool]]:
@@ -243,7 +242,8 @@ def scan_plans(dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reductions(name: str, architecture: str) -> None:
     names = instances(reduction_plans(name, dtypes_for(architecture)))
-    assert {name.rsplit(", ", 1)[1] for name in names} == {"0>", "1>", "2>"}
+    assert {name.split("<")[0] for name in names} == {f"ca::{kernel}" for kernel in KERNELS}
+    assert {name[-5:] for name in names if "ca::reduce<" in name} == {"true>", "alse>"}
     compile_all("reduce.cuh", names, architecture)
 
 
@@ -282,7 +282,7 @@ def test_masked_reductions_and_folds(architecture: str) -> None:
         for loop, functor, arguments, in_order in folds(SOME):
             for shape, axes in (REDUCED[0], SIDE_BY_SIDE):
                 options = {"arguments": arguments, "in_order": in_order}
-                yield _plan.reduction(H100, functor, 32, layout(loop, shape), axes, loop, loop, **options).first
+                yield _plan.reduction(H100, functor, 32, layout(loop, shape), axes, loop, loop, **options).launches[0]
 
     compile_all("reduce.cuh", instances(plans()), architecture)
 
@@ -292,6 +292,7 @@ def test_scans(architecture: str) -> None:
     names = instances(scan_plans(SOME if architecture == "sm_90a" else SOME[:1]))
     scans = [name for name in names if "ca::scan<" in name]
     assert {name.rsplit(", ", 1)[1] for name in scans} == {"0>", "1>", "2>", "3>"}
+    assert {"ca::scan_begin", "ca::scan_chained"} < {name.split("<")[0] for name in names}
     compile_all("scan.cuh", names, architecture)
 
 

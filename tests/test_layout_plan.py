@@ -333,42 +333,53 @@ def test_reduction_covers_everything(target: Target, data: st.DataObject) -> Non
     x = data.draw(pairs(F4, shapes(min_dims=1, min_side=1))).numpy
     axes = tuple(sorted(data.draw(st.sets(st.integers(0, x.ndim - 1)))))
     plan = _plan.reduction(target, "Sum", 16, of(x), axes, F4, F4)
-    kept, reduced, splits, run, count = plan.first.words[:5]
+    kept, reduced, splits, run, count = plan.launches[0].words[:5]
     assert kept * reduced == x.size
     assert count == reduced == math.prod(x.shape[axis] for axis in axes)
     assert splits * run >= reduced
-    assert (plan.second is None) == (splits == 1)
+    assert (plan.scratch_bytes == 0) == (splits == 1)
 
 
 @TARGETS
 @pytest.mark.parametrize("shape", [(10**8,), (10**4, 10**4), (3, 10**7), (10**7, 3), (2, 50), (1, 1), (0, 5)])
 @pytest.mark.parametrize("axes", [(0,), (-1,), None])
 def test_reduction_policy(target: Target, shape: tuple, axes: tuple | None) -> None:
-    """Enough blocks for the machine, no run without items, scratch as large as the second launch reads."""
+    """Enough blocks for the machine, no run without items, counters and accumulators for all runs."""
     own = layout(F4, shape)
     chosen = tuple(range(own.ndim)) if axes is None else tuple(axis % own.ndim for axis in axes)
     plan = _plan.reduction(target, "Sum", 8, own, chosen, F4, F4)
-    kept, reduced, splits, run, _ = plan.first.words[:5]
+    (launch,) = plan.launches
+    kept, reduced, splits, run, _ = launch.words[:5]
     if splits > 1:
         assert (splits - 1) * run < reduced
-        assert plan.scratch_bytes == kept * splits * 8
-        assert plan.first.words == plan.second.words
-        assert plan.first.instance != plan.second.instance
+        assert plan.scratch_bytes == 4 * _tuning.REDUCE_COUNTERS + kept * splits * 8
     if own.size >= 10**7:
-        assert plan.first.grid[0] >= target.processors
-    assert max(*plan.first.grid, *plan.first.block) < 2**31
+        assert launch.grid[0] >= target.processors
+    assert max(*launch.grid, *launch.block) < 2**31
 
 
 @TARGETS
-@given(kept=st.integers(0, 2**40), reduced=st.integers(0, 2**40), inner=st.booleans())
-def test_policies_stay_within_bounds(target: Target, kept: int, reduced: int, inner: bool) -> None:
-    policy = _tuning.reduce_policy(target, kept, reduced, inner)
+@given(
+    rows=st.integers(0, 2**20),
+    across=st.integers(1, 2**20),
+    reduced=st.integers(0, 2**40),
+    inner=st.booleans(),
+    flat=st.booleans(),
+    pack=st.sampled_from([1, 2, 4, 8]),
+)
+def test_policies_stay_within_bounds(
+    target: Target, rows: int, across: int, reduced: int, inner: bool, flat: bool, pack: int
+) -> None:
+    kept = rows * across
+    policy = _tuning.reduce_policy(target, kept, reduced, inner, False, across, pack, flat)
     assert 1 <= policy.splits <= 1024
-    for blocks in (policy.blocks, policy.final_blocks):
-        assert 1 <= blocks < 2**31
-    for lanes in (policy.lanes, policy.final_lanes):
-        assert lanes & (lanes - 1) == 0
-        assert lanes <= target.max_block_threads
+    assert 1 <= policy.blocks < 2**31
+    assert policy.lanes & (policy.lanes - 1) == 0
+    assert policy.lanes <= (_tuning.REDUCE_THREADS if policy.kernel == "reduce_columns" else 32)
+    if policy.splits > 1:  # a counter for each output, or strip of them, that is cut
+        strip = {"reduce": 1, "reduce_runs": 1, "reduce_rows": 64, "reduce_flat": kept}
+        each = strip.get(policy.kernel, policy.lanes * max(1, pack // 2))
+        assert -(-kept // across) * -(-across // each) <= _tuning.REDUCE_COUNTERS or kept <= _tuning.REDUCE_COUNTERS
     assert 1 <= _tuning.elementwise_blocks(target, kept) < 2**31
 
 
@@ -382,24 +393,30 @@ def test_runs_of_reductions_have_items(target: Target, data: st.DataObject) -> N
     mask = data.draw(st.none() | st.just(layout(np.dtype(bool), extents[-1:])))
     in_order = data.draw(st.booleans()) and len(axes) == 1
     plan = _plan.reduction(target, "Sum", 8, own, axes, F4, F4, mask=mask, in_order=in_order)
-    kept, reduced, splits, run = plan.first.words[:4]
+    (launch,) = plan.launches
+    kept, reduced, splits, run = launch.words[:4]
     assert kept * reduced == own.size
     assert (splits - 1) * run < reduced <= splits * run
     assert splits == 1 or not in_order
-    match = re.search(r", (\d+), (\d+), (\d+), \d+(?:, \d+)?, (\d)>$", plan.first.instance.name)
+    match = re.search(r", (\d+), (\d+), (\d+)(?:, (?:true|false))?>$", launch.instance.name)
     keep, red, operands = int(match[1]), int(match[2]), int(match[3])
     assert operands == (2 if mask else 1)
-    assert len(plan.first.words) == 6 + (keep + red) * (1 + operands)
+    assert len(launch.words) == 7 + (keep + red) * (1 + operands)
 
 
 @TARGETS
 def test_neighbours_of_different_outputs_are_read_together(target: Target) -> None:
     """Over an axis that is not the last one: several outputs a block, or strips of them a thread."""
-    name = _plan.reduction(target, "Sum", 8, layout(F4, (5000, 5000)), (0,), F4, F4).first.instance.name
-    if target.one_thread_blocks:
-        assert re.search(rf"reduce_rows<.*, {_tuning.REDUCE_STRIP}, \d>", name)
-    else:
-        assert re.search(rf"reduce<.*, {target.block_threads}, {_tuning.REDUCE_ACROSS}, \d>", name)
+
+    def kernel(shape: tuple[int, ...], axis: int) -> str:
+        plan = _plan.reduction(target, "Sum", 8, layout(F4, shape), (axis,), F4, F4)
+        return plan.launches[0].instance.name.split("<")[0].removeprefix("ca::")
+
+    host = target.one_thread_blocks
+    assert kernel((5000, 5000), 0) == kernel((50, 500, 500), 1) == ("reduce_rows" if host else "reduce_columns")
+    assert kernel((500_000, 10), 0) == ("reduce_rows" if host else "reduce_flat")
+    assert kernel((5000, 5000), 1) == ("reduce_runs" if host else "reduce")
+    assert kernel((500_000, 10), 1) == ("reduce_rows" if host else "reduce")
 
 
 # ---- scans
@@ -420,9 +437,18 @@ def test_scan_covers_everything(target: Target, data: st.DataObject) -> None:
     assert (length, in_step, out_step) == (own.shape[axis], own.strides[axis], out.strides[axis])
     assert length * inner * outer == own.size
     assert (splits - 1) * run < length <= splits * run
+    assert not (in_order and (splits > 1 or len(plan.stages) > 1))
+    counters = 4 * _tuning.REDUCE_COUNTERS
+    if len(plan.stages) == 2:  # in one pass, after the blocks' notes are cleared
+        begin, chained = plan.stages
+        assert "ca::scan_begin<" in begin.instance.name and "ca::scan_chained<" in chained.instance.name
+        assert begin.words == chained.words and begin.block == chained.block == (_tuning.SCAN_LANES, 1, 1)
+        tiles = -(-length // _tuning.SCAN_TILE)  # and groups of 32, and sections of 32 groups: a flag and a value each
+        groups = tiles // 32 + 1
+        assert plan.scratch_bytes >= counters + inner * outer * (tiles + groups + groups // 32 + 1) * 12 + 28
+        return
     assert len(plan.stages) == (1 if splits == 1 else 3)
-    assert not (in_order and splits > 1)
-    assert plan.scratch_bytes == (inner * outer * splits * 8 if splits > 1 else 0)
+    assert plan.scratch_bytes == (counters + inner * outer * splits * 8 if splits > 1 else 0)
     for number, stage in enumerate(plan.stages, int(splits > 1)):
         rank, lanes, strip, last = (int(part) for part in stage.instance.name.rstrip(">").split(", ")[-4:])
         assert last == number
@@ -436,7 +462,8 @@ def test_scan_covers_everything(target: Target, data: st.DataObject) -> None:
 def test_long_rows_are_cut_where_there_are_few(target: Target) -> None:
     def splits(shape: tuple[int, ...], axis: int) -> int:
         own = layout(F4, shape)
-        return _plan.scan(target, "Sum", 8, own, own, axis, F4).stages[0].words[1]
+        stages = _plan.scan(target, "Sum", 8, own, own, axis, F4).stages
+        return stages[1].grid[0] if len(stages) == 2 else stages[0].words[1]
 
     assert splits((10**7,), 0) >= min(target.processors, 64)
     assert splits((10**6, 3), 0) > 1 or target.processors <= 3

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from comparison import assert_same, check, quiet
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import dtypes, pairs, shapes
 
@@ -209,7 +209,16 @@ def test_reduceat_refuses() -> None:
 
 # ---- blocks of many threads
 
-BLOCKS = [((50_000,), 0), ((300, 200), 0), ((300, 200), 1), ((3, 9000, 20), 1), ((2000, 40), 0), ((3, 5000), 1)]
+BLOCKS = [
+    ((50_000,), 0),
+    ((2_000_000,), 0),
+    ((20_000, 3), 0),
+    ((300, 200), 0),
+    ((300, 200), 1),
+    ((3, 9000, 20), 1),
+    ((2000, 40), 0),
+    ((3, 5000), 1),
+]
 
 
 @pytest.fixture
@@ -217,7 +226,9 @@ def many_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Reductions and scans planned for a GPU, wherever they run: the CPU has CUDA's block model, too."""
     runtime = _runtime.get()
     target = Target(processors=4, block_threads=128, max_block_threads=1024, blocks_per_processor=2)
-    planned_for = SimpleNamespace(target=target, allocate=runtime.allocate, load=runtime.load)
+    planned_for = SimpleNamespace(
+        target=target, allocate=runtime.allocate, allocate_scratch=runtime.allocate_scratch, load=runtime.load
+    )
     caches = (_reduction._prepare, scans._prepare_scan, scans._prepare_reduce_at)
     for module in (_reduction, scans):
         monkeypatch.setattr(module, "_runtime", SimpleNamespace(get=lambda: planned_for))
@@ -239,10 +250,48 @@ def test_blocks_of_many_threads(shape: tuple, axis: int) -> None:
     assert_same(ca.mean(x, axis, where=ca.array(mask)), np.mean(host, axis, where=mask), rtol=1e-12)
     indices = np.arange(0, shape[axis], shape[axis] // 3)
     assert_same(ufunc_reduceat(ca.add, x, indices, axis), np.add.reduceat(host, indices, axis), rtol=1e-12)
-    if len(shape) > 1 and axis == 0 and _runtime.get().target.one_thread_blocks:
+    if len(shape) > 1 and axis == 0 and shape[1] >= 32 and _runtime.get().target.one_thread_blocks:
         return  # a thread a row, which on the CPU every thread of a block would do
     assert_same(ca.cumsum(x, axis), np.cumsum(host, axis), rtol=1e-11)
     assert_same(ufunc_accumulate(ca.fmin, x, axis), np.fmin.accumulate(host, axis))
+
+
+DRAWN = ("sum", "max", "argmax", "var", "any")
+
+
+@pytest.mark.usefixtures("many_threads")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_reductions_by_blocks_of_many_threads(data: st.DataObject) -> None:
+    """Of drawn extents, layouts, axes and masks: packs that begin anywhere, rows of any length, all of the kernels."""
+    name = data.draw(st.sampled_from(DRAWN))
+    dtype = np.dtype(data.draw(st.sampled_from(["int8", "float64"])))
+    extent = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 10, 16, 33, 64, 65, 100, 129, 255, 256, 1000, 5000])
+    shape = tuple(data.draw(st.lists(extent, min_size=1, max_size=3)))
+    assume(np.prod(shape) <= 200_000)
+    numbers = np.arange(np.prod(shape) + 1) * 7919 % 101 - (50 if name != "any" else 0)
+    host = (numbers if name != "any" else numbers * 31 % 89 == 7)[1 - data.draw(st.integers(0, 1)) :][: np.prod(shape)]
+    if dtype.kind == "f" and name in ("max", "argmax") and data.draw(st.booleans()):
+        host = np.where(numbers[: host.size] % 50 == 49, np.nan, host)
+    whole = host.astype(dtype).reshape(shape)
+    order = data.draw(st.permutations(range(len(shape))))
+    cut = tuple(data.draw(st.sampled_from([slice(None), slice(1, None), slice(None, None, -1)])) for _ in shape)
+    view, own = whole.transpose(order)[cut], ca.array(whole).transpose(order)[cut]
+    assume(view.size)
+    if name == "argmax":
+        axis = data.draw(st.none() | st.integers(0, view.ndim - 1))
+    else:
+        axis = tuple(data.draw(st.sets(st.integers(0, view.ndim - 1), min_size=1)))
+    ours: dict[str, Any] = {}
+    numpys: dict[str, Any] = {}
+    if name in ("sum", "var") and data.draw(st.booleans()):
+        mask = (np.arange(view.shape[-1]) % 3 != 1) & (view > -40)
+        ours["where"], numpys["where"] = ca.array(mask), mask
+    if name in ("sum", "max") and data.draw(st.booleans()):
+        ours["initial"] = numpys["initial"] = 17
+    allowed = {"rtol": 1e-12, "atol": 1e-10} if name == "var" else {}
+    with quiet():
+        assert_same(getattr(ca, name)(own, axis, **ours), getattr(np, name)(view, axis, **numpys), **allowed)
 
 
 # ---- differences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import subprocess
@@ -634,6 +635,18 @@ inline int synchronize(void* event) { busy()[events()[(unsigned long)event]] = f
 inline int destroy(void* event) { events().erase((unsigned long)event); return 0; }
 inline void set_busy(unsigned long stream, bool value) { busy()[stream] = value; }
 inline unsigned long event_count() { return events().size(); }
+inline unsigned long& stream_of(int which) { static unsigned long streams[2] = {}; return streams[which]; }
+inline unsigned long filled_on() { return stream_of(0); }
+inline unsigned long waited_for() { return stream_of(1); }
+inline int fill(unsigned long pointer, unsigned char value, unsigned long bytes, void* stream) {
+  __builtin_memset((void*)pointer, value, bytes);
+  stream_of(0) = (unsigned long)stream;
+  return 0;
+}
+inline int wait(void* stream) {
+  stream_of(1) = (unsigned long)stream;
+  return 0;
+}
 }
 """
 
@@ -681,6 +694,77 @@ def test_blocks_go_back_to_their_stream() -> None:
     pool.free(default, 1000)
     assert pool.take(0) == [default] and pool.take(A) == [mine]
     assert pool.fake.event_count() == 0  # a blocking stream and the default one need no events
+
+
+ZEROED = 4096
+
+
+def scratch_bytes(pointer: int) -> np.ndarray:
+    return np.ctypeslib.as_array((ctypes.c_ubyte * ZEROED).from_address(pointer))
+
+
+def test_scratch_blocks_begin_with_zeros() -> None:
+    """Whatever memory they come from; they are no ordinary blocks again, nor those scratch blocks."""
+    pool = FakePool()
+    used = int(pool.allocate(9000))
+    scratch_bytes(used)[:] = 7
+    pool.free(used, 9000)
+    first, second = int(pool.allocate_scratch(9000)), int(pool.allocate_scratch(100))
+    assert used not in (first, second)
+    for block in (first, second):
+        assert not scratch_bytes(block).any()
+    pool.free_scratch(first, 9000)
+    pool.free_scratch(second, 100)
+    assert int(pool.allocate(9000)) == used
+    assert int(pool.allocate(9000)) != first
+    assert int(pool.allocate_scratch(9000)) == first and int(pool.allocate_scratch(ZEROED)) == second
+
+
+def test_scratch_blocks_go_back_to_their_stream_and_wait_for_others() -> None:
+    pool = FakePool()
+    pool.add_stream(A, True)
+    block = int(pool.on(A, pool.allocate_scratch, 5000))
+    pool.free_scratch(block, 5000)
+    assert int(pool.on(A, pool.allocate_scratch, 5000)) == block
+    pool.add_stream(B, False)
+    pool.fake.set_busy(B, True)
+    pool.free_scratch(block, 5000)
+    assert int(pool.on(A, pool.allocate_scratch, 5000)) != block
+    pool.fake.set_busy(B, False)
+    assert block in [int(pool.on(A, pool.allocate_scratch, 5000)) for _ in range(2)]
+
+
+def test_scratch_blocks_are_filled_in_order_with_their_use() -> None:
+    """On the stream that uses them; while it is captured, on another one and at once, for the graph must not do it."""
+    pool = FakePool()
+    fills = [cling.evaluate(f"&::fake::{name}", "the fake driver") for name in ("fill", "wait")]
+    pool.set_fills(*fills)
+    pool.add_stream(A, True)
+    pool.on(A, pool.allocate_scratch, 5000)
+    assert (pool.fake.filled_on(), pool.fake.waited_for()) == (A, 0)
+    capture = int(pool.begin_capture())
+    pool.join_capture(capture, A)
+    block = int(pool.on(A, pool.allocate_scratch, 5000))
+    assert pool.fake.filled_on() == pool.fake.waited_for() == 2
+    pool.on(A, pool.free_scratch, block, 5000)
+    pool.leave_capture(A)
+    assert int(pool.allocate_scratch(5000)) != block  # the graph's
+    pool.release_capture(capture)
+    assert int(pool.allocate_scratch(5000)) == block
+
+
+def test_large_and_trimmed_scratch_blocks() -> None:
+    pool = FakePool()
+    blocks = [(int(pool.allocate_scratch(size)), size) for size in (5000, 3 << 20, 40 << 20)]
+    out = np.zeros(5, np.uint64)
+    for block, size in blocks:
+        assert not scratch_bytes(block).any()
+        pool.free_scratch(block, size)
+    assert int(pool.allocate_scratch(3 << 20)) == blocks[1][0]
+    pool.free_scratch(blocks[1][0], 3 << 20)
+    pool.trim()
+    pool.statistics(out)
+    assert out[0] == out[1] == 0  # nothing in use, and everything given back
 
 
 @pytest.mark.parametrize("owner, other, other_blocking", [(A, B, True), (0, B, False), (A, B, False)])

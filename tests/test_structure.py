@@ -97,7 +97,7 @@ def test_every_reduction_has_its_function_and_functor(name: str) -> None:
     function = getattr(ca, name)
     assert function is getattr(_functions, name)
     assert function.__doc__.strip()
-    assert re.search(rf"\bstruct {REDUCTIONS[name].functor}\b", (KERNELS / "reduce.cuh").read_text())
+    assert re.search(rf"\bstruct {REDUCTIONS[name].functor}\b", (KERNELS / "reductions.cuh").read_text())
 
 
 def test_public_functions_are_documented() -> None:

@@ -43,7 +43,7 @@ class _Call:
         """Launch, writing into a new C-contiguous array."""
         runtime = _runtime.get()
         out = allocate(self.out_layout)
-        scratch = runtime.allocate(self.scratch_bytes)
+        scratch = runtime.allocate_scratch(self.scratch_bytes)
         for prepared in self.prepared:
             prepared.launch(
                 out._pointer,
@@ -139,7 +139,7 @@ def _prepare(
             initial=initial,
             in_order=in_order,
         )
-        prepared = (Prepared(plan.first),) + ((Prepared(plan.second),) if plan.second else ())
+        prepared = tuple(Prepared(launch) for launch in plan.launches)
         scratch = plan.scratch_bytes
     return _Call(out, layout(result, kept), prepared, scratch, mask is None and not initial)
 
@@ -193,7 +193,7 @@ def _reduce(
     """A row of the table, called: the result, and what was called for it.
 
     `less` is subtracted from the count of a variance. `centre`, of the shape that keepdims gives, is what its
-    distances are taken from; by default the mean.
+    distances are taken from; by default the mean, which is found in the same pass but where integers round it.
     """
     source = asarray(x)
     row = REDUCTIONS[name]
@@ -214,15 +214,17 @@ def _reduce(
         check_castable(out.dtype, np.dtype(np.int64), "safe", f"{name}: out")
     loop, result_dtype = _loop_dtypes(name, as_dtype(source.dtype, name), None if dtype is None else as_dtype(dtype))
     given = (0, 0)
-    if row.centre is not None:
+    centred = row.centre is not None and (centre is not None or loop.kind in "biu")
+    if row.centre is not None and centred:
         centre = _centres(row.centre, source, axes, loop, mask, centre)
+    if row.centre is not None:
         if isinstance(less, str | bytes):
             raise TypeError(f"{name}: ddof must be a number, not {less!r}")
         given = struct.unpack("q", struct.pack("d", float(less)))[0], 0
     elif initial is not None:
         given = _bits(initial, loop)
     call = _prepare(
-        row,
+        row.about_centres() if centred else row,
         (),
         False,
         source._layout,

@@ -54,7 +54,7 @@ def _scan(
         out = new_like(source, loop)
     if out.size:
         prepared, scratch_bytes = _prepare_scan(row, arguments, in_order, source._layout, out._layout, axis, loop)
-        scratch = _runtime.get().allocate(scratch_bytes)
+        scratch = _runtime.get().allocate_scratch(scratch_bytes)
         for stage in prepared:
             stage.launch(out._pointer, source._pointer, scratch.pointer)
     if wanted is not None:

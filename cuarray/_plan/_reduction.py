@@ -15,11 +15,13 @@ from cuarray._tuning import Target
 
 
 class ReducePlan(NamedTuple):
-    """One launch, or two with accumulators in scratch memory between them."""
+    """The launches, one after the other, and the scratch memory that they share; 0: they need none."""
 
-    first: Plan
-    second: Plan | None
+    launches: tuple[Plan, ...]
     scratch_bytes: int
+
+
+RUN_MULTIPLE = 16  # items of a run: the next one is aligned as the first one is, whatever a pack has
 
 
 def operation_name(functor: str, loop: np.dtype, arguments: tuple[str, ...] = ()) -> str:
@@ -55,8 +57,25 @@ def reduction(
     red_shape, red_strides = collapse(reduced_shape, [tuple(own[axis] for axis in axes) for own in strides])
     keep_step = abs(keep_strides[0][-1]) if keep_shape else 0
     inner = not keep_shape or bool(red_shape and abs(red_strides[0][-1]) <= keep_step)
-    policy = _tuning.reduce_policy(target, kept, reduced, inner, in_order, keep_shape[-1] if keep_shape else 1)
+    itemsize = source.dtype.itemsize
+    flat = (
+        mask is None
+        and len(keep_shape) == len(red_shape) == 1
+        and (keep_strides[0], red_strides[0]) == ((itemsize,), (kept * itemsize,))
+    )
+    policy = _tuning.reduce_policy(
+        target,
+        kept,
+        reduced,
+        inner,
+        in_order,
+        keep_shape[-1] if keep_shape else 1,
+        min(8, max(1, 16 // itemsize)),
+        flat,
+    )
     run = -(-reduced // policy.splits)
+    if policy.splits > 1:
+        run = -(-run // RUN_MULTIPLE) * RUN_MULTIPLE
     splits = max(1, -(-reduced // max(run, 1)))  # no run without items
     keep_rank, red_rank = rank_for(max(len(keep_shape), 1)), rank_for(max(len(red_shape), 1))
     words = (
@@ -66,33 +85,26 @@ def reduction(
         run,
         reduced,
         int(initial),
+        policy.lanes,
         *pad(keep_shape, keep_rank, 1),
         *(word for own in keep_strides for word in pad(own, keep_rank, 0)),
         *pad(red_shape, red_rank, 1),
         *(word for own in red_strides for word in pad(own, red_rank, 0)),
     )
-    index = "int" if max(kept * splits, reduced) < INT32_MAX else "long"
-
-    # Only the compiler of one-thread blocks has a use for knowing that items follow each other.
-    along = red_strides[0][-1:] if policy.strip == 1 else keep_strides[0][-1:]
-    packed = (
-        target.one_thread_blocks and along == (source.dtype.itemsize,) and (policy.strip > 1 or len(red_shape) == 1)
-    )
-
-    def stage(number: int, lanes: int, blocks: int, strip: int = 1) -> Plan:
-        names = ", ".join(CPP_NAMES[d] for d in (source.dtype, loop, result))
-        operation = operation_name(functor, loop, arguments)
-        kernel, width = ("reduce_rows", f"{strip}") if lanes == 1 < strip else ("reduce", f"{lanes}, {strip}")
-        walk = "true" if packed and number < 2 else "false"
-        ranks = f"{keep_rank}, {red_rank}, {len(strides)}"
-        name = f"ca::{kernel}<{operation}, {names}, {index}, {walk}, {ranks}, {width}, {number}>"
-        threads = lanes if lanes > 1 else target.block_threads
-        return Plan(Instance("reduce.cuh", name), (blocks, 1, 1), (threads, 1, 1), words)
-
-    if splits == 1:
-        return ReducePlan(stage(0, policy.lanes, policy.blocks, policy.strip), None, 0)
-    return ReducePlan(
-        stage(1, policy.lanes, policy.blocks, policy.strip),
-        stage(2, policy.final_lanes, policy.final_blocks),
-        kept * splits * accumulator_bytes,
-    )
+    parts = [operation_name(functor, loop, arguments)]
+    parts += [CPP_NAMES[dtype] for dtype in (source.dtype, loop, result)]
+    parts.append("int" if max(kept * splits, reduced) < INT32_MAX else "long")
+    if target.one_thread_blocks:
+        # The compiler has a use for knowing that items follow each other.
+        along = (red_strides if policy.kernel == "reduce_runs" else keep_strides)[0]
+        parts.append("true" if along[-1:] == (itemsize,) else "false")
+    parts += [str(keep_rank), str(red_rank), str(len(strides))]
+    if policy.kernel == "reduce":
+        parts.append("true" if policy.whole else "false")
+    instance = Instance(policy.header, f"ca::{policy.kernel}<{', '.join(parts)}>")
+    threads = 1 if target.one_thread_blocks else _tuning.REDUCE_THREADS
+    plan = Plan(instance, (policy.blocks, 1, 1), (threads, 1, 1), words)
+    scratch = 0
+    if splits > 1:
+        scratch = 4 * _tuning.REDUCE_COUNTERS + kept * splits * accumulator_bytes
+    return ReducePlan((plan,), scratch)

@@ -16,7 +16,7 @@ from cuarray._tuning import Target
 
 
 class ScanPlan(NamedTuple):
-    """One launch, or three with the runs' totals in scratch memory."""
+    """One launch, or two or three that share scratch memory."""
 
     stages: tuple[Plan, ...]
     scratch_bytes: int
@@ -77,6 +77,19 @@ def scan(
         return Plan(Instance("scan.cuh", name), (blocks, 1, 1), (threads, 1, 1), words)
 
     lanes, strip = policy.lanes, policy.strip
+    if policy.chained:
+        rows, tiles = outer * inner, -(-length // _tuning.SCAN_TILE)
+        published = tiles + tiles // 32 + tiles // 1024 + 3  # a row: tiles, groups, sections
+        name = f"<{operation}, {types}, {rank}, {lanes}>"
+        begin_blocks = max(1, min(-(-rows * published // lanes), policy.blocks))
+        launches = [("ca::scan_begin", begin_blocks), ("ca::scan_chained", policy.blocks)]
+        return ScanPlan(
+            tuple(
+                Plan(Instance("scan.cuh", kernel + name), (blocks, 1, 1), (lanes, 1, 1), words)
+                for kernel, blocks in launches
+            ),
+            4 * _tuning.REDUCE_COUNTERS + rows * published * (4 + accumulator_bytes) + 32,
+        )
     if splits == 1:
         return ScanPlan((stage(0, lanes, policy.blocks, strip),), 0)
     stages = (
@@ -84,7 +97,7 @@ def scan(
         stage(2, lanes, policy.middle_blocks, 1),
         stage(3, lanes, policy.blocks, strip),
     )
-    return ScanPlan(stages, outer * inner * splits * accumulator_bytes)
+    return ScanPlan(stages, 4 * _tuning.REDUCE_COUNTERS + outer * inner * splits * accumulator_bytes)
 
 
 def reduce_at(

@@ -224,6 +224,10 @@ class Runtime(ABC):
         """Memory that kernels and, after `synchronize`, the CPU can use."""
         return self.pool.allocate(nbytes)
 
+    def allocate_scratch(self, nbytes: int) -> Memory:
+        """Memory for one launch's kernel alone; its first 4096 bytes are 0, and must be when it is done."""
+        return self.pool.allocate_scratch(nbytes)
+
     @abstractmethod
     def synchronize(self) -> None:
         """Wait until every kernel launched so far is done; raises what went wrong in one of them."""

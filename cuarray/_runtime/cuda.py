@@ -90,6 +90,7 @@ class CudaRuntime(Runtime):
             int(free) * 9 // 10,
         )
         self.pool.set_events(*map(self._entry_point, _EVENT_FUNCTIONS))
+        self.pool.set_fills(self._entry_point("cuMemsetD8Async"), self._entry_point("cuStreamSynchronize"))
         least, greatest = self._call("cuCtxGetStreamPriorityRange")
         self.stream_priorities = (int(least), int(greatest))
         self.has_clusters = self.device.compute_capability.major >= 9
@@ -168,13 +169,19 @@ class CudaRuntime(Runtime):
 
     # ---- memory
     def allocate(self, nbytes: int) -> Any:
+        return self._with_context(self.pool.allocate, nbytes)
+
+    def allocate_scratch(self, nbytes: int) -> Any:
+        return self._with_context(self.pool.allocate_scratch, nbytes)
+
+    def _with_context(self, allocate: Callable[[int], Any], nbytes: int) -> Any:
         try:
-            return self.pool.allocate(nbytes)
+            return allocate(nbytes)
         except MemoryError:
-            if self.pool.last_error != _INVALID_CONTEXT:
+            if self.pool.last_error != _INVALID_CONTEXT:  # this thread has not used CUDA yet
                 raise
             self.device.set_current()
-            return self.pool.allocate(nbytes)
+            return allocate(nbytes)
 
     def synchronize(self) -> None:
         stream = self.stream

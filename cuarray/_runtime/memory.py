@@ -52,6 +52,8 @@ class MemoryPool:
         self._pool = int(ca.pool_create(allocate, release, flags, limit, pooled))
         self._allocate = ca.pool_allocate
         self._free = ca.pool_free
+        self._allocate_scratch = ca.pool_allocate_scratch
+        self._free_scratch = ca.pool_free_scratch
         self._trim = ca.pool_trim
         self._set_limit = ca.pool_set_limit
         self._last_error = ca.pool_last_error
@@ -71,6 +73,10 @@ class MemoryPool:
         if self._open:
             self._free(self._pool, pointer, nbytes)
 
+    def _release_scratch(self, pointer: int, nbytes: int) -> None:
+        if self._open:
+            self._free_scratch(self._pool, pointer, nbytes)
+
     @property
     def address(self) -> int:
         """The pool itself, for code compiled by numba."""
@@ -80,16 +86,25 @@ class MemoryPool:
         """A block of at least `nbytes`, aligned to 512 bytes; OutOfMemoryError (a MemoryError) if there is none."""
         if nbytes == 0:
             return Memory(0, 0, self._release)
-        pointer = self._allocate(self._pool, nbytes)
-        if not pointer:
-            used, _reserved, _peak, limit, _count = self.statistics()
-            raise OutOfMemoryError(
-                f"out of memory: an array needs {nbytes:,} bytes; {used:,} of the pool's limit of {limit:,} are in use "
-                "(cuarray.cuda.set_memory_limit changes the limit)",
-                2,
-                "CUDA_ERROR_OUT_OF_MEMORY",
-            )
-        return Memory(pointer, nbytes, self._release)
+        return Memory(self._taken(self._allocate(self._pool, nbytes), nbytes), nbytes, self._release)
+
+    def allocate_scratch(self, nbytes: int) -> Memory:
+        """A block as `allocate` gives, of which the first 4096 bytes are 0; whoever uses it leaves them so."""
+        if nbytes == 0:
+            return Memory(0, 0, self._release_scratch)
+        pointer = self._taken(self._allocate_scratch(self._pool, nbytes), nbytes)
+        return Memory(pointer, nbytes, self._release_scratch)
+
+    def _taken(self, pointer: int, nbytes: int) -> int:
+        if pointer:
+            return pointer
+        used, _reserved, _peak, limit, _count = self.statistics()
+        raise OutOfMemoryError(
+            f"out of memory: an array needs {nbytes:,} bytes; {used:,} of the pool's limit of {limit:,} are in use "
+            "(cuarray.cuda.set_memory_limit changes the limit)",
+            2,
+            "CUDA_ERROR_OUT_OF_MEMORY",
+        )
 
     def statistics(self) -> tuple[int, int, int, int, int]:
         """Bytes in use, bytes taken from the driver, the most bytes ever in use, the limit, and blocks in use."""
@@ -112,6 +127,10 @@ class MemoryPool:
         """The driver's functions that create, record, query, synchronise and destroy an event, by their addresses."""
         self._ca.pool_set_events(self._pool, *functions)
         self.has_events = True
+
+    def set_fills(self, fill: int, synchronize: int) -> None:
+        """The driver's functions that set memory in order with a stream and wait for a stream, by their addresses."""
+        self._ca.pool_set_fills(self._pool, fill, synchronize)
 
     def add_stream(self, stream: int, blocking: bool) -> None:
         """Work may be queued on this stream from now on; once for each who uses it."""

@@ -1,7 +1,7 @@
 // How often each number occurs, and sums of weights by number. What is outside 0 .. bins-1 is not counted.
 #pragma once
 #include "order.cuh"
-#include "reduce.cuh"
+#include "reductions.cuh"
 
 namespace ca {
 namespace histograms {

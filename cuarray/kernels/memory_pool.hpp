@@ -11,11 +11,16 @@
 // there is no stream but the default one, none of this costs anything.
 //
 // What is allocated or freed while a stream is being captured stays with the graph until the graph is gone.
+//
+// Scratch blocks are size classes of their own: their first bytes are 0 whenever they are free. They are set to 0 once,
+// when a block is first made one, and whoever uses a block leaves them so. Blocks of a driver for which no fill function
+// is given are the CPU's, and are filled by it.
 #pragma once
 #include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
@@ -40,6 +45,12 @@ struct EventFunctions {
   int (*query)(void* event);
   int (*synchronize)(void* event);
   int (*destroy)(void* event);
+};
+
+// A driver's functions that set memory to a byte's value in order with a stream, and wait for a stream; as in CUDA.
+struct FillFunctions {
+  int (*fill)(unsigned long pointer, unsigned char value, std::size_t bytes, void* stream);
+  int (*synchronize)(void* stream);
 };
 
 // A point in a stream's work.
@@ -71,15 +82,22 @@ struct Fence {
   }
 };
 
+struct HeldBlock {
+  unsigned long pointer, bytes;
+  bool scratch;
+};
+
 // What a graph uses: blocks that were freed while it was captured, or allocated then and freed since.
 struct Capture {
-  std::vector<std::pair<unsigned long, unsigned long>> held;  // pointer, bytes
-  std::vector<std::shared_ptr<Capture>> others;               // graphs whose blocks this one uses, too
+  std::vector<HeldBlock> held;
+  std::vector<std::shared_ptr<Capture>> others;  // graphs whose blocks this one uses, too
 };
 
 struct MemoryPool {
   static constexpr unsigned long granule = 512, small_bytes = 1ul << 20, slab_bytes = 2ul << 20, largest = 1ul << 47;
-  static constexpr int classes = 8 + 8 * (47 - 12);
+  static constexpr unsigned long zeroed_bytes = 4096;  // of a scratch block
+  static constexpr unsigned sizes = 8 + 8 * (47 - 12), classes = 2 * sizes;  // scratch blocks have the second half
+  static constexpr unsigned long per_thread_stream = 2;  // CUDA's: never one that is captured, nor the legacy one
   static constexpr int success = 0, out_of_memory = 2;  // as in CUDA
 
   int (*allocate)(void** pointer, std::size_t bytes, unsigned flags);  // as cudaMallocManaged
@@ -106,6 +124,7 @@ struct MemoryPool {
   std::unordered_map<unsigned long, unsigned long> owners;          // block -> stream, if not the default stream
   PoolEvents departed;                                              // the last work of streams that are gone
   EventFunctions events{};
+  FillFunctions fills{};
   std::map<unsigned long, std::shared_ptr<Capture>> capturing;      // stream -> the graph that it is captured for
   std::map<unsigned long, std::shared_ptr<Capture>> captures;       // by address: graphs that are alive
   std::unordered_map<unsigned long, std::shared_ptr<Capture>> captured;  // live block -> the graph it was allocated in
@@ -127,11 +146,13 @@ struct MemoryPool {
 
   // The inverse of size_class.
   static unsigned long class_bytes(unsigned index) {
+    if (index >= sizes) index -= sizes;
     return index < 8 ? (index + 1) * granule : (9ul + index % 8) << (9 + (index - 8) / 8);
   }
 
-  unsigned long get(unsigned long bytes) {
+  unsigned long get(unsigned long bytes, bool scratch = false) {
     last_error = success;
+    if (scratch && bytes < zeroed_bytes) bytes = zeroed_bytes;
     if (bytes > largest) return last_error = out_of_memory, 0;
     const SizeClass size = pooled ? size_class(bytes) : SizeClass{0, bytes};
     const unsigned long stream = streams.empty() && capturing.empty() ? 0 : current();
@@ -142,11 +163,12 @@ struct MemoryPool {
     if (!pooled) {
       pointer = take(bytes);
     } else {
-      std::vector<unsigned long>& free_blocks = blocks.free_blocks[size.index];
+      std::vector<unsigned long>& free_blocks = blocks.free_blocks[size.index + (scratch ? sizes : 0)];
       if (free_blocks.empty()) reclaim(blocks);
       if (!free_blocks.empty()) {
         pointer = free_blocks.back();
         free_blocks.pop_back();
+        scratch = false;  // it is one already
       } else if (size.bytes <= small_bytes) {
         pointer = carve(size.bytes);
       } else {
@@ -154,6 +176,11 @@ struct MemoryPool {
       }
     }
     if (!pointer) return 0;
+    if (scratch && !set_zero(pointer, stream, capture != nullptr)) {
+      const int error = last_error;
+      put_unused(pointer, size);
+      return last_error = error, 0;
+    }
     if (capture) captured[pointer] = capture;
     else if (blocks.handle) owners[pointer] = blocks.handle;
     used += size.bytes;
@@ -162,26 +189,48 @@ struct MemoryPool {
     return pointer;
   }
 
-  void put(unsigned long pointer, unsigned long bytes) {
+  // Memory that nothing used yet. While a graph is captured at once, as the graph must not do it each time; otherwise in
+  // order with what will use it.
+  bool set_zero(unsigned long pointer, unsigned long stream, bool at_once) {
+    if (!fills.fill) {
+      std::memset(reinterpret_cast<void*>(pointer), 0, zeroed_bytes);
+      return true;
+    }
+    void* const on = reinterpret_cast<void*>(at_once ? per_thread_stream : stream);
+    last_error = fills.fill(pointer, 0, zeroed_bytes, on);
+    if (last_error == success && at_once) last_error = fills.synchronize(on);
+    return last_error == success;
+  }
+
+  void put_unused(unsigned long pointer, SizeClass size) {
+    unsigned long released = 0;
+    if (pooled) main.put({pointer, size.index});
+    else give_up(pointer, size.bytes, released);
+  }
+
+  void put(unsigned long pointer, unsigned long bytes, bool scratch = false) {
+    if (scratch && bytes < zeroed_bytes) bytes = zeroed_bytes;
     if (!captured.empty() || !capturing.empty()) {
       const auto user = capture_of(current());
       const auto found = captured.find(pointer);
       if (found != captured.end()) {
         if (user && user != found->second) user->others.push_back(found->second);
-        found->second->held.push_back({pointer, bytes});
+        found->second->held.push_back({pointer, bytes, scratch});
         captured.erase(found);
         return;
       }
       if (user) {
-        user->held.push_back({pointer, bytes});
+        user->held.push_back({pointer, bytes, scratch});
         return;
       }
     }
-    give_back(pointer, bytes);
+    give_back({pointer, bytes, scratch});
   }
 
-  void give_back(unsigned long pointer, unsigned long bytes) {
-    const SizeClass size = pooled ? size_class(bytes) : SizeClass{0, bytes};
+  void give_back(HeldBlock block) {
+    const unsigned long pointer = block.pointer, bytes = block.bytes;
+    SizeClass size = pooled ? size_class(bytes) : SizeClass{0, bytes};
+    if (block.scratch) size.index += sizes;
     unsigned long stream = 0, released = 0;
     if (!owners.empty()) {
       const auto owner = owners.find(pointer);
@@ -325,7 +374,7 @@ struct MemoryPool {
 
   void give_up_capture(const std::shared_ptr<Capture>& capture) {
     if (capture.use_count() > 1) return;  // another graph uses its blocks
-    for (const auto& block : capture->held) give_back(block.first, block.second);
+    for (const HeldBlock& block : capture->held) give_back(block);
     capture->held.clear();
     for (auto& other : capture->others) {
       const std::shared_ptr<Capture> last = std::move(other);
@@ -388,10 +437,11 @@ struct MemoryPool {
     unsigned long total = 0;
     std::vector<StreamBlocks*> all = {&main};
     for (auto& stream : streams) all.push_back(stream.second.get());
-    const unsigned large = size_class(small_bytes).index + 1;
+    auto is_large = [](unsigned index) { return class_bytes(index) > small_bytes; };
     for (StreamBlocks* blocks : all) {
       drain(*blocks);
-      for (unsigned i = large; i < classes; ++i) {
+      for (unsigned i = 0; i < classes; ++i) {
+        if (!is_large(i)) continue;
         for (unsigned long pointer : blocks->free_blocks[i]) give_up(pointer, class_bytes(i), total);
         blocks->free_blocks[i].clear();
       }
@@ -401,10 +451,10 @@ struct MemoryPool {
     auto slab_of = [&](unsigned long pointer) { return --slabs.upper_bound(pointer); };
     for (auto& slab : slabs) slab.second = 0;
     for (StreamBlocks* blocks : all)
-      for (unsigned i = 0; i < large; ++i)
+      for (unsigned i = 0; i < classes; ++i)
         for (unsigned long pointer : blocks->free_blocks[i]) slab_of(pointer)->second += class_bytes(i);
     for (StreamBlocks* blocks : all) {
-      for (unsigned i = 0; i < large; ++i) {
+      for (unsigned i = 0; i < classes; ++i) {
         std::vector<unsigned long> kept;
         for (unsigned long pointer : blocks->free_blocks[i])
           if (slab_of(pointer)->second < slab_bytes) kept.push_back(pointer);
@@ -442,6 +492,19 @@ inline unsigned long pool_create(unsigned long allocate_address, unsigned long r
 inline unsigned long pool_allocate(unsigned long pool, unsigned long bytes) noexcept {
   std::lock_guard<std::mutex> lock(pool_at(pool).mutex);
   return pool_at(pool).get(bytes);
+}
+
+// A block whose first MemoryPool::zeroed_bytes are 0.
+inline unsigned long pool_allocate_scratch(unsigned long pool, unsigned long bytes) noexcept {
+  std::lock_guard<std::mutex> lock(pool_at(pool).mutex);
+  return pool_at(pool).get(bytes, true);
+}
+
+// Its first bytes are 0 again, or will be when the work that was queued is done.
+inline void pool_free_scratch(unsigned long pool, unsigned long pointer, unsigned long bytes) noexcept {
+  if (!pointer) return;
+  std::lock_guard<std::mutex> lock(pool_at(pool).mutex);
+  pool_at(pool).put(pointer, bytes, true);
 }
 
 // `bytes` as asked for when the block was allocated.
@@ -489,6 +552,13 @@ inline void pool_set_events(unsigned long pool, unsigned long create, unsigned l
   events.query = reinterpret_cast<int (*)(void*)>(query);
   events.synchronize = reinterpret_cast<int (*)(void*)>(synchronize);
   events.destroy = reinterpret_cast<int (*)(void*)>(destroy);
+}
+
+// The driver's cuMemsetD8Async and cuStreamSynchronize, by their addresses.
+inline void pool_set_fills(unsigned long pool, unsigned long fill, unsigned long synchronize) noexcept {
+  FillFunctions& fills = pool_at(pool).fills;
+  fills.fill = reinterpret_cast<int (*)(unsigned long, unsigned char, std::size_t, void*)>(fill);
+  fills.synchronize = reinterpret_cast<int (*)(void*)>(synchronize);
 }
 
 // From now on work may be queued on this stream; once for each who uses it. Only where there are events.

@@ -1,475 +1,590 @@
-// out[k] = finish(combine over r of load(in[k, r])): every reduction is one of these kernels, launched once or twice.
+// Reductions for targets with many threads a block: out[k] = finish(combine over r of load(in[k, r])), in one launch.
 //
-// The plan sorts the axes of the input into kept ones (k, with NKeep extents) and reduced ones (r, with NReduce). The
-// items of one output may be cut into `splits` equal runs; then a first launch leaves one accumulator a run in scratch
-// memory and a second one combines them. A work item (k, split) is done by Lanes threads: one thread, or a block.
-// The order of combination depends on the plan alone, so a result has the same bits on every run.
-// A mask (`where=`) is a second operand, with strides of its own; items where it is false are the identity.
+// Three kernels, by where an output's items stand:
+//   reduce          side by side, or anywhere: a block an output's run of items, or a few lanes of a warp an output
+//   reduce_columns  items of neighbouring outputs stand side by side: a block a strip of outputs
+//   reduce_flat     the same for so few outputs that a row of them is less than what a warp reads
+// All read Pack-s of 16 bytes where items stand so, several of them before the first is used. A block that finishes the
+// last of an output's runs combines what all of them left in scratch memory, in the order of the runs.
 #pragma once
-#include "ops.cuh"
+#include "warps.cuh"
 
 namespace ca {
 namespace reductions {
 
-// A reduction: Acc identity(), Acc load(Loop value, i64 r), Acc combine(Acc a, Acc b) and finish<Out>(Acc, i64 count).
-// `in_order`: items are combined one after the other; otherwise in any order, so combine has to be associative and
-// commutative up to rounding.
-// `centred`: load has a third argument, a Centre that an earlier reduction found for the output, and finish one that is
-// subtracted from the count.
-struct Basic {
-  static constexpr bool in_order = false, centred = false;
-  struct Centre {};
-};
+inline constexpr int block_threads = 256, in_flight = 4, chain = 32;
+// Packs that a thread reads before it uses the first: fewer of many items, which are much code.
+template <class In> inline constexpr int packs_in_flight = sizeof(In) == 1 ? 2 : in_flight;
 
-// Sums of float32 are kept in double and those of float16 in float, which costs no bandwidth.
-template <class T> struct wide { using type = T; };
-template <> struct wide<float16> { using type = float; };
-template <> struct wide<bfloat16> { using type = float; };
-template <> struct wide<float> { using type = double; };
-template <> struct wide<complex<float>> { using type = complex<double>; };
-template <class T> using wide_t = typename wide<T>::type;
-
-template <class Loop> __device__ inline bool missing(Loop value) { return ops::IsNan{}(convert<compute_t<Loop>>(value)); }
-
-template <class Loop> struct Sum : Basic {
-  using Acc = wide_t<Loop>;
-  static __device__ Acc identity() { return Acc(0); }
-  static __device__ Acc load(Loop value, i64) { return convert<Acc>(value); }
-  static __device__ Acc combine(Acc a, Acc b) { return ops::Add{}(a, b); }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return convert<Out>(acc); }
-};
-template <class Loop> struct NanSum : Sum<Loop> {
-  using typename Sum<Loop>::Acc;
-  static __device__ Acc load(Loop value, i64) { return missing(value) ? Acc(0) : convert<Acc>(value); }
-};
-
-template <class Loop> struct Prod : Basic {
-  using Acc = wide_t<Loop>;
-  static __device__ Acc identity() { return Acc(1); }
-  static __device__ Acc load(Loop value, i64) { return convert<Acc>(value); }
-  static __device__ Acc combine(Acc a, Acc b) { return ops::Multiply{}(a, b); }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return convert<Out>(acc); }
-};
-template <class Loop> struct NanProd : Prod<Loop> {
-  using typename Prod<Loop>::Acc;
-  static __device__ Acc load(Loop value, i64) { return missing(value) ? Acc(1) : convert<Acc>(value); }
-};
-
-// A sum divided by a number of items. Integers (`dtype` may ask for them) divide in float64, as NumPy's do: nothing by
-// nothing is NaN then, where an integer division by zero would end the process.
-template <class Out, class Sum, class Count> __device__ inline Out quotient(Sum sum, Count count) {
-  if constexpr (is_integer<Sum> || is_bool<Sum>) return convert<Out>(double(sum) / double(count));
-  else return convert<Out>(sum / Sum(real_t<Sum>(count)));
+template <class In, int Items> struct alignas(sizeof(In) * Items) Pack { In item[Items]; };
+template <class In> inline constexpr int pack_items = sizeof(In) < 16 ? 16 / int(sizeof(In)) : 1;
+// Where each item of a pack has an accumulator of its own, they must fit in registers and in shared memory.
+template <class In, class Acc> __device__ constexpr int column_items() {
+  int items = pack_items<In> < 8 ? pack_items<In> : 8;
+  while (items * int(sizeof(Acc)) * block_threads > 32768) items /= 2;
+  return items;
 }
 
-template <class Loop> struct Mean : Sum<Loop> {
-  using typename Sum<Loop>::Acc;
-  template <class Out> static __device__ Out finish(Acc acc, i64 count) { return quotient<Out>(acc, count); }
-};
-
-// A sum, and of how many: where a mask or a NaN leaves items out.
-template <class Sum> struct Counted {
-  Sum sum;
-  i64 count;
-};
-template <class Sum> __device__ inline Counted<Sum> combine_counted(Counted<Sum> a, Counted<Sum> b) {
-  return {ops::Add{}(a.sum, b.sum), a.count + b.count};
+// One load of all items: as the integers that the GPU has load instructions for.
+struct alignas(16) Words16 { unsigned word[4]; };
+template <class In, int Items> __device__ inline Pack<In, Items> load_pack(u64 at) {
+  constexpr int bytes = sizeof(In) * Items;
+  Pack<In, Items> pack;
+  if constexpr (bytes == 16) {
+    const uint4 words = *reinterpret_cast<const uint4*>(at);
+    memcpy(&pack, &words, bytes);
+  } else if constexpr (bytes == 8) {
+    const uint2 words = *reinterpret_cast<const uint2*>(at);
+    memcpy(&pack, &words, bytes);
+  } else if constexpr (bytes == 4) {
+    const unsigned word = *reinterpret_cast<const unsigned*>(at);
+    memcpy(&pack, &word, bytes);
+  } else {
+    pack = *reinterpret_cast<const Pack<In, Items>*>(at);
+  }
+  return pack;
 }
 
-template <class Loop, bool SkipNan> struct CountedMean : Basic {
-  using Value = wide_t<Loop>;
-  using Acc = Counted<Value>;
-  static __device__ Acc identity() { return {Value(0), 0}; }
-  static __device__ Acc load(Loop value, i64) {
-    return SkipNan && missing(value) ? identity() : Acc{convert<Value>(value), 1};
+// Of part[First] ... part[First + Count - 1]. Indices are constants: an array with others would not be in registers.
+template <class Op, int First, int Count, int N>
+__device__ inline typename Op::Acc of_tree(const typename Op::Acc (&part)[N]) {
+  if constexpr (Count == 1) return part[First];
+  else return Op::combine(of_tree<Op, First, Count / 2>(part), of_tree<Op, First + Count / 2, Count - Count / 2>(part));
+}
+
+// Combines N items into one accumulator; item q has the number place(q), greater than those that came before.
+template <class Op, class Loop, int N, class Place, class Centre>
+__device__ inline void add(typename Op::Acc& acc, const Loop (&item)[N], Place place, Centre centre) {
+  if constexpr (Op::finds_place) {
+#pragma unroll
+    for (int q = 0; q < N; ++q) {
+      const auto value = convert<typename Op::Value>(item[q]);
+      const bool better = Op::better(value, acc.value);
+      acc.value = better ? value : acc.value;
+      acc.place = better ? decltype(acc.place)(place(q)) : acc.place;
+    }
+  } else if constexpr (Op::of_moments) {
+    using Value = typename Op::Value;
+    using Real = typename Op::Real;
+    bool there[N];
+    Value mean(0);
+    int count = 0;
+#pragma unroll
+    for (int q = 0; q < N; ++q) {
+      there[q] = !(Op::skips_nan && missing(item[q]));
+      count += there[q];
+      if (there[q]) mean = mean + convert<Value>(item[q]);
+    }
+    mean = mean * Real(1.0 / (count ? count : 1));
+    Real squares(0);
+#pragma unroll
+    for (int q = 0; q < N; ++q)
+      if (there[q]) squares += square_of(convert<Value>(item[q]) - mean);
+    acc = Op::combine(acc, {mean, squares, double(count)});
+  } else {
+    // In a tree: chains of additions would have to wait for each other.
+    typename Op::Acc part[N];
+#pragma unroll
+    for (int q = 0; q < N; ++q) {
+      if constexpr (Op::centred) part[q] = Op::load(item[q], 0, centre);
+      else part[q] = Op::load(item[q], place(q));
+    }
+    acc = Op::combine(acc, of_tree<Op, 0, N>(part));
   }
-  static __device__ Acc combine(Acc a, Acc b) { return combine_counted(a, b); }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return quotient<Out>(acc.sum, acc.count); }
-};
-template <class Loop> struct MeanWhere : CountedMean<Loop, false> {};
-template <class Loop> struct NanMean : CountedMean<Loop, true> {};
+}
 
-// The mean square of the distances from a centre, the mean as a rule; Root: its square root.
-template <class Loop, bool SkipNan, bool Root> struct Spread : Basic {
-  static constexpr bool centred = true;
-  using Centre = wide_t<Loop>;
-  using Real = real_t<Centre>;
-  using Acc = Counted<Real>;
-  static __device__ Acc identity() { return {Real(0), 0}; }
-  static __device__ Acc load(Loop value, i64, Centre centre) {
-    if (SkipNan && missing(value)) return identity();
-    const Centre distance = convert<Centre>(value) - centre;
-    if constexpr (is_complex<Centre>) return {distance.re * distance.re + distance.im * distance.im, 1};
-    else return {distance * distance, 1};
+// Thread 0 gets what all threads of the block have, combined.
+template <class Op> __noinline__ __device__ typename Op::Acc of_block(typename Op::Acc acc) {
+  using Acc = typename Op::Acc;
+  constexpr int warps = block_threads / 32;
+  __shared__ Acc shared[warps];
+  const int thread = threadIdx.x;
+  acc = of_lanes<Op>(acc, 32);
+  if (thread % 32 == 0) shared[thread / 32] = acc;
+  __syncthreads();
+  if (thread < 32) acc = of_lanes<Op>(thread < warps ? shared[thread] : Op::identity(), warps);
+  __syncthreads();
+  return acc;
+}
+
+// What an output, or a strip of them, needs to be told of: the runs that are done, and in the highest bit that its
+// result is settled.
+__device__ inline bool was_settled(u64 scratch, i64 which) {
+  return *reinterpret_cast<const volatile unsigned*>(scratch + which * sizeof(unsigned)) >> 31;
+}
+__device__ inline void tell_settled(u64 scratch, i64 which) {
+  atomicOr(reinterpret_cast<unsigned*>(scratch) + which, 1u << 31);
+}
+
+// Whether this block was the last of `splits`; to be asked by all threads, after they have written their accumulators.
+__noinline__ __device__ inline bool is_last_block(u64 scratch, i64 which, i64 splits) {
+  __shared__ int last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) last = is_last_run(scratch, which, splits);
+  __syncthreads();
+  const bool result = last;
+  __syncthreads();
+  if (result) __threadfence();
+  return result;
+}
+
+template <class Op> __device__ inline void set_first(typename Op::Acc& acc, i64 r) {
+  if constexpr (Op::finds_place)  // all of a thread's items are the worst value: the first has it
+    if (acc.place < 0) acc.place = decltype(acc.place)(r);
+}
+
+// The items of one output, in the order of their numbers.
+template <class Op, class In, class Loop, class Index, int NReduce, int Operands> struct Items {
+  const i64 (&shape)[NReduce];
+  const i64 (&strides)[Operands][NReduce];
+  u64 in, mask;
+  typename Op::Centre centre;
+
+  __device__ u64 address(i64 r) const { return in + offset_of(Index(r), shape, strides[0]); }
+  __device__ bool there(i64 r) const {
+    if constexpr (Operands == 2) return *reinterpret_cast<const bool*>(mask + offset_of(Index(r), shape, strides[1]));
+    else return true;
   }
-  static __device__ Acc combine(Acc a, Acc b) { return combine_counted(a, b); }
-  template <class Out> static __device__ Out finish(Acc acc, i64, double less) {
-    const double freedom = double(acc.count) - less;
-    Real result = acc.sum / Real(freedom > 0 ? freedom : 0);
-    if (SkipNan && !(freedom > 0)) result = limits<Real>::nan();
-    return convert<Out>(Root ? Real(sqrt(result)) : result);
+  __device__ void add_one(typename Op::Acc& acc, i64 r) const {
+    if (!there(r)) return;
+    const Loop item[1] = {convert<Loop>(*reinterpret_cast<const In*>(address(r)))};
+    add<Op>(acc, item, [&](int) { return r; }, centre);
   }
-};
-template <class Loop> struct Var : Spread<Loop, false, false> {};
-template <class Loop> struct Std : Spread<Loop, false, true> {};
-template <class Loop> struct NanVar : Spread<Loop, true, false> {};
-template <class Loop> struct NanStd : Spread<Loop, true, true> {};
-
-// The best value so far and where it stood; index -1 means none yet, as before the first of a run.
-template <class Value> struct Best {
-  Value value;
-  i64 index;
-};
-
-// Compare{}(a, b): a is strictly better than b. NaN is better than every number, the first of equals wins: as NumPy.
-template <class Loop, class Compare> struct Arg : Basic {
-  using Value = compute_t<Loop>;
-  using Acc = Best<Value>;
-  static __device__ Acc identity() { return {Value(0), -1}; }
-  static __device__ Acc load(Loop value, i64 r) { return {convert<Value>(value), r}; }
-  static __device__ Acc combine(Acc a, Acc b) {
-    if (b.index < 0) return a;
-    if (a.index < 0) return b;
-    const bool a_nan = ops::IsNan{}(a.value), b_nan = ops::IsNan{}(b.value);
-    if (a_nan || b_nan) return a_nan && (!b_nan || a.index < b.index) ? a : b;
-    if (Compare{}(a.value, b.value)) return a;
-    if (Compare{}(b.value, a.value)) return b;
-    return a.index < b.index ? a : b;
+  // Count packs of N items, which begin at r and are `step` apart.
+  template <int N, int Count> __device__ void add_packs(typename Op::Acc& acc, i64 r, i64 step) const {
+    Pack<In, N> pack[Count];
+    Loop item[Count * N];
+#pragma unroll
+    for (int u = 0; u < Count; ++u) pack[u] = load_pack<In, N>(address(r + u * step));
+#pragma unroll
+    for (int u = 0; u < Count; ++u)
+#pragma unroll
+      for (int j = 0; j < N; ++j) item[u * N + j] = convert<Loop>(pack[u].item[j]);
+    add<Op>(acc, item, [&](int q) { return r + q / N * step + q % N; }, centre);
   }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return convert<Out>(acc.index); }
-};
-template <class Loop> struct ArgMin : Arg<Loop, ops::Less> {};
-template <class Loop> struct ArgMax : Arg<Loop, ops::Greater> {};
-
-// NaN is no candidate; -1 where there is nothing else.
-template <class Loop, class Compare> struct NanArg : Arg<Loop, Compare> {
-  using typename Arg<Loop, Compare>::Acc;
-  static __device__ Acc load(Loop value, i64 r) {
-    return missing(value) ? Arg<Loop, Compare>::identity() : Arg<Loop, Compare>::load(value, r);
+  // A block's packs of N items from `first` on, in chains that are combined: rounding errors grow with their number.
+  template <int N, class P>
+  __device__ void add_packs_of_block(typename Op::Acc& acc, i64 first, i64 packs, const P& p, i64 k) const {
+    constexpr int rounds = Op::settles ? 4 : chain;
+    constexpr int count = packs_in_flight<In>;
+    constexpr i64 step = i64(block_threads) * N, most = i64(block_threads) * count * rounds;
+    const i64 thread = threadIdx.x;
+    for (i64 base = 0; base < packs; base += most) {
+      typename Op::Acc part = Op::identity();
+      const i64 stop = base + most < packs ? base + most : packs;
+      i64 at = base + thread;
+      const i64 r = first + at * N;
+      const bool some = at < stop;
+      for (; at + block_threads * (count - 1) < stop; at += block_threads * count)
+        add_packs<N, count>(part, first + at * N, step);
+      for (; at < stop; at += block_threads) add_packs<N, 1>(part, first + at * N, step);
+      if (some) set_first<Op>(part, r);
+      acc = Op::combine(acc, part);
+      if constexpr (Op::settles && !Op::finds_place) {
+        int settled = Op::settled(acc);
+        if (p.splits > 1 && thread == 0) settled |= was_settled(p.scratch, k);
+        if (__syncthreads_or(settled)) break;
+      }
+    }
   }
-};
-template <class Loop> struct NanArgMin : NanArg<Loop, ops::Less> {};
-template <class Loop> struct NanArgMax : NanArg<Loop, ops::Greater> {};
-
-// Any elementwise functor of two operands, which need not have an identity: there may be no value yet.
-template <class Value> struct Maybe {
-  Value value;
-  bool some;
-};
-template <class Loop, class Functor, bool InOrder> struct Fold : Basic {
-  static constexpr bool in_order = InOrder;
-  using Value = compute_t<Loop>;
-  using Acc = Maybe<Value>;
-  static __device__ Acc identity() { return {Value(0), false}; }
-  static __device__ Acc load(Loop value, i64) { return {convert<Value>(value), true}; }
-  static __device__ Acc combine(Acc a, Acc b) {
-    if (!a.some) return b;
-    if (!b.some) return a;
-    return {convert<Value>(Functor{}(a.value, b.value)), true};
+  // A block's `count` items from `first` on, with a gap after `before` of them.
+  __device__ void add_singles(typename Op::Acc& acc, i64 first, i64 before, i64 gap, i64 count) const {
+    for (i64 base = threadIdx.x; base < count;) {
+      typename Op::Acc part = Op::identity();
+      const i64 own = base < before ? first + base : first + base + gap;
+      const i64 stop = base + block_threads * in_flight * chain;
+#pragma unroll 4
+      for (; base < count && base < stop; base += block_threads) add_one(part, base < before ? first + base : first + base + gap);
+      if (Operands == 1) set_first<Op>(part, own);
+      acc = Op::combine(acc, part);
+      if (Op::settles && !Op::finds_place)
+        if (settled_now(acc)) break;
+    }
   }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return convert<Out>(acc.value); }
-};
-
-// Minimum and maximum: of real numbers with the worst one as identity, which needs no flag.
-template <class Loop, class Functor, bool Greatest> struct RealExtremum : Basic {
-  using Value = compute_t<Loop>;
-  using Acc = Value;
-  static __device__ Acc identity() { return Greatest ? limits<Value>::lowest() : limits<Value>::highest(); }
-  static __device__ Acc load(Loop value, i64) { return convert<Value>(value); }
-  static __device__ Acc combine(Acc a, Acc b) { return Functor{}(a, b); }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return convert<Out>(acc); }
-};
-template <class Loop, class Functor, bool Greatest> struct extremum {
-  using type = RealExtremum<Loop, Functor, Greatest>;
-};
-template <class T, class Functor, bool Greatest> struct extremum<complex<T>, Functor, Greatest> {
-  using type = Fold<complex<T>, Functor, false>;
-};
-template <class Loop> struct Min : extremum<Loop, ops::Minimum, false>::type {};
-template <class Loop> struct Max : extremum<Loop, ops::Maximum, true>::type {};
-
-template <class Loop> struct Any : Basic {
-  using Acc = bool;
-  static __device__ Acc identity() { return false; }
-  static __device__ Acc load(Loop value, i64) { return convert<bool>(value); }
-  static __device__ Acc combine(Acc a, Acc b) { return a || b; }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return acc; }
-};
-template <class Loop> struct All : Basic {
-  using Acc = bool;
-  static __device__ Acc identity() { return true; }
-  static __device__ Acc load(Loop value, i64) { return convert<bool>(value); }
-  static __device__ Acc combine(Acc a, Acc b) { return a && b; }
-  template <class Out> static __device__ Out finish(Acc acc, i64) { return acc; }
-};
-
-template <class Loop> struct CountNonzero : Sum<i64> {
-  static __device__ i64 load(Loop value, i64) { return convert<bool>(value) ? 1 : 0; }
+  static __device__ bool settled_now(const typename Op::Acc& acc) {
+    if constexpr (Op::settles) return Op::settled(acc);
+    else return false;
+  }
+  // Whether items can be read N at a time from addresses that a multiple of 16 bytes lies between.
+  template <int N> __device__ bool in_packs() const {
+    if (Operands == 2 || N == 1 || strides[0][NReduce - 1] != i64(sizeof(In))) return false;
+    bool result = NReduce == 1 || shape[NReduce - 1] % N == 0;
+#pragma unroll
+    for (int d = 0; d + 1 < NReduce; ++d) result = result && strides[0][d] % 16 == 0;
+    return result;
+  }
 };
 
 }  // namespace reductions
 
-// Operands: the input, and the mask if there is one.
-template <int NKeep, int NReduce, int Operands> struct Reduction {
-  u64 out, in, scratch, mask;
-  u64 given[2];  // the bits of an initial value of the loop's type; if centred, of what is subtracted from the count
-  u64 centres;   // one an output, if centred
-  i64 kept, reduced, splits, run;  // run: items of a split, so splits * run >= reduced
-  i64 count;                       // items of the whole reduction, for the mean
-  i64 has_initial;
-  i64 keep_shape[NKeep], keep_strides[Operands][NKeep];
-  i64 reduce_shape[NReduce], reduce_strides[Operands][NReduce];
-};
-
-template <class Index, int N> __device__ inline i64 offset_of(Index i, const i64 (&shape)[N], const i64 (&strides)[N]) {
-  i64 offset = 0;
-#pragma unroll
-  for (int d = N - 1; d > 0; --d) {
-    const Index quotient = i / Index(shape[d]);
-    offset += i64(i - quotient * Index(shape[d])) * strides[d];
-    i = quotient;
-  }
-  return offset + i64(i) * strides[0];
-}
-
-// Combines items first, first + step, ... below last: runs of 128 items in 8 accumulators, which do not wait for each
-// other, then runs of runs as the bits of a counter, so that rounding errors grow with the logarithm of the count
-// (pairwise summation).
-template <class Acc, class Combine, class Load>
-__device__ inline Acc cascade(i64 first, i64 last, i64 step, Acc identity, Combine combine, Load load) {
-  constexpr int levels = 24, ways = 8, rounds = 16;
-  Acc level[levels];
-  int filled = 0;
-  i64 runs = 0;
-  for (i64 i = first; i < last;) {
-    const i64 left = (last - i + step - 1) / step;
-    Acc acc = identity;
-    if (left >= ways) {
-      Acc way[ways];
-#pragma unroll
-      for (int j = 0; j < ways; ++j) way[j] = identity;
-      for (int k = int(left / ways < rounds ? left / ways : rounds); k > 0; --k, i += ways * step) {
-#pragma unroll
-        for (int j = 0; j < ways; ++j) way[j] = combine(way[j], load(i + j * step));
-      }
-#pragma unroll
-      for (int half = ways / 2; half > 0; half /= 2) {
-#pragma unroll
-        for (int j = 0; j < half; ++j) way[j] = combine(way[j], way[j + half]);
-      }
-      acc = way[0];
-    } else {
-      for (; i < last; i += step) acc = combine(acc, load(i));
-    }
-    i64 carry = ++runs;
-    for (; filled > 0 && !(carry & 1); carry >>= 1) acc = combine(level[--filled], acc);
-    if (filled == levels) acc = combine(level[--filled], acc);
-    level[filled++] = acc;
-  }
-  if (!filled) return identity;
-  Acc acc = level[--filled];
-  while (filled) acc = combine(level[--filled], acc);
-  return acc;
-}
-
-// In order, from `acc` on: what a functor that is not associative needs.
-template <class Acc, class Combine, class Load>
-__device__ inline Acc fold(i64 first, i64 last, Acc acc, Combine combine, Load load) {
-  for (i64 i = first; i < last; ++i) acc = combine(acc, load(i));
-  return acc;
-}
-
-template <class Op, class Loop, class P> __device__ inline typename Op::Acc start_of(const P& p) {
-  if constexpr (!Op::centred) {
-    if (p.has_initial) {
-      Loop value;
-      memcpy(&value, p.given, sizeof(Loop));
-      return Op::load(value, 0);
-    }
-  }
-  return Op::identity();
-}
-
-template <class Op, class Out, class P> __device__ inline Out finished(const P& p, typename Op::Acc acc) {
-  if constexpr (Op::centred) return Op::template finish<Out>(acc, p.count, bit_cast<double>(p.given[0]));
-  else return Op::template finish<Out>(acc, p.count);
-}
-
-template <class Op, class P> __device__ inline typename Op::Centre centre_of(const P& p, i64 k) {
-  if constexpr (Op::centred) return reinterpret_cast<const typename Op::Centre*>(p.centres)[k];
-  else return {};
-}
-
-template <class Op, class In, class Loop>
-__device__ inline typename Op::Acc loaded(const In* at, i64 r, typename Op::Centre centre) {
-  const Loop value = convert<Loop>(*at);
-  if constexpr (Op::centred) return Op::load(value, r, centre);
-  else return Op::load(value, r);
-}
-
-// Output k's items first, first + step, ... below last, combined. Packed: they follow each other in memory, which is
-// told apart so that the host's compiler vectorises.
-template <class Op, class In, class Loop, class Index, bool Packed, int NKeep, int NReduce, int Operands>
-__device__ inline typename Op::Acc total_of(
-    const Reduction<NKeep, NReduce, Operands>& p, i64 k, i64 first, i64 last, i64 step, typename Op::Acc start) {
-  const u64 base = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
-  const auto centre = centre_of<Op>(p, k);
-  u64 mask = 0;
-  if constexpr (Operands == 2) mask = p.mask + offset_of(Index(k), p.keep_shape, p.keep_strides[1]);
-  auto load = [&](i64 r) {
-    if constexpr (Operands == 2) {
-      const i64 offset = offset_of(Index(r), p.reduce_shape, p.reduce_strides[1]);
-      if (!*reinterpret_cast<const bool*>(mask + offset)) return Op::identity();
-    }
-    if constexpr (Packed) {
-      return loaded<Op, In, Loop>(reinterpret_cast<const In*>(base) + r, r, centre);
-    } else {
-      const i64 offset = offset_of(Index(r), p.reduce_shape, p.reduce_strides[0]);
-      return loaded<Op, In, Loop>(reinterpret_cast<const In*>(base + offset), r, centre);
-    }
+// Whole: a block goes through a run of an output's items. Otherwise `lanes` neighbouring threads go through all items
+// of an output, and through those of several outputs at once.
+template <class Given, class In, class Loop, class Out, class Index, int NKeep, int NReduce, int Operands, bool Whole>
+__global__ void reduce(Reduction<NKeep, NReduce, Operands> p) {
+  using namespace reductions;
+  using Op = typename placed<Given, Index>::type;
+  using Acc = typename Op::Acc;
+  constexpr int N = pack_items<In>;
+  const Acc start = start_of<Op, Loop>(p);
+  auto items_of = [&](i64 k) {
+    Items<Op, In, Loop, Index, NReduce, Operands> items{p.reduce_shape, p.reduce_strides, 0, 0, centre_of<Op>(p, k)};
+    items.in = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
+    if constexpr (Operands == 2) items.mask = p.mask + offset_of(Index(k), p.keep_shape, p.keep_strides[1]);
+    return items;
+  };
+  auto store = [&](i64 k, Acc acc) {
+    if (!Op::in_order && p.has_initial) acc = Op::combine(start, acc);
+    reinterpret_cast<Out*>(p.out)[k] = finished<Op, Out>(p, acc);
   };
   if constexpr (Op::in_order) {
-    return fold(first, last, start, Op::combine, load);
-  } else {
-    return cascade(first, last, step, Op::identity(), Op::combine, load);
-  }
-}
-
-// Stage 0: input to output. 1: input to scratch accumulators, one a split. 2: scratch to output.
-// A block works on Across outputs whose items stand side by side in memory, so that neighbouring threads read
-// neighbours; 1 where an output's own items do.
-template <class Op, class In, class Loop, class Out, class Index, bool Packed, int NKeep, int NReduce, int Operands,
-          int Lanes, int Across, int Stage>
-__global__ void reduce(Reduction<NKeep, NReduce, Operands> p) {
-  using Acc = typename Op::Acc;
-  static_assert(Stage >= 0 && Stage <= 2, "a reduction has two stages, or one that does both");
-  static_assert((Lanes & (Lanes - 1)) == 0, "the tree in shared memory halves the lanes");
-  static_assert(!Op::in_order || (Lanes == 1 && Stage == 0), "one thread goes through the items in order");
-  static_assert(Across == 1 || (Across < Lanes && Stage < 2), "accumulators in scratch memory are by output");
-  Acc* const scratch = reinterpret_cast<Acc*>(p.scratch);
-  const Acc start = start_of<Op, Loop>(p);
-
-  auto total = [&](i64 k, i64 split, i64 lane, i64 lanes) {
-    if constexpr (Stage == 2) {
-      auto load = [&](i64 r) { return scratch[k * p.splits + r]; };
-      return cascade(lane, p.splits, lanes, Op::identity(), Op::combine, load);
-    } else {
-      const i64 first = split * p.run, last = first + p.run < p.reduced ? first + p.run : p.reduced;
-      return total_of<Op, In, Loop, Index, Packed>(p, k, first + lane, last, lanes, start);
+    static_assert(!Whole, "one thread goes through the items in order");
+    for (i64 k : work_items(p.kept)) {
+      const auto items = items_of(k);
+      Acc acc = start;
+      for (i64 r = 0; r < p.reduced; ++r) items.add_one(acc, r);
+      store(k, acc);
     }
-  };
-  auto store = [&](i64 k, i64 split, Acc acc) {
-    if constexpr (Stage == 1) {
-      scratch[k * p.splits + split] = acc;
-    } else {
-      if (!Op::in_order && p.has_initial) acc = Op::combine(start, acc);
-      reinterpret_cast<Out*>(p.out)[k] = finished<Op, Out>(p, acc);
-    }
-  };
-
-  const i64 splits = Stage == 2 ? 1 : p.splits;
-  if constexpr (Lanes == 1) {
-    for (i64 item : work_items(p.kept * splits)) {
-      const i64 k = item / splits, split = item - k * splits;
-      store(k, split, total(k, split, 0, 1));
-    }
-  } else {
-    __shared__ Acc tree[Lanes];
-    constexpr int down = Lanes / Across;
+  } else if constexpr (Whole) {
     const int thread = threadIdx.x;
-    const i64 row = Across > 1 ? p.keep_shape[NKeep - 1] : 1, strips = (row + Across - 1) / Across;
-    for (i64 item = blockIdx.x; item < p.kept / row * strips * splits; item += gridDim.x) {
-      const i64 strip = item / splits, split = item - strip * splits;
-      const i64 column = strip % strips * Across + thread % Across, k = strip / strips * row + column;
-      const bool inside = column < row;
-      tree[thread] = inside ? total(k, split, thread / Across, down) : Op::identity();
-      __syncthreads();
-      for (int half = Lanes / 2; half >= Across; half /= 2) {
-        if (thread < half) tree[thread] = Op::combine(tree[thread], tree[thread + half]);
-        __syncthreads();
+    for (i64 item = blockIdx.x; item < p.kept * p.splits; item += gridDim.x) {
+      const i64 k = item / p.splits, split = item - k * p.splits;
+      i64 first = split * p.run;
+      const i64 last = first + p.run < p.reduced ? first + p.run : p.reduced;
+      const auto items = items_of(k);
+      Acc acc = Op::identity();
+      i64 before = last - first, packs = 0;  // single items, then packs; single items after those
+      if (items.template in_packs<N>()) {
+        const i64 past = i64(items.address(first) & 15);
+        const i64 least = past ? (16 - past) / i64(sizeof(In)) : 0;
+        if (past % i64(sizeof(In)) == 0 && (NReduce == 1 || !past)) {
+          if (least < before) before = least;
+          packs = (last - first - before) / N;
+        }
       }
-      if (thread < Across && inside) store(k, split, tree[thread]);
-      __syncthreads();
+      items.template add_packs_of_block<N>(acc, first + before, packs, p, k);
+      items.add_singles(acc, first, before, packs * N, last - first - packs * N);
+      acc = of_block<Op>(acc);
+      if (p.splits > 1) {
+        Acc* const left = accumulators<Acc>(p) + k * p.splits;
+        if constexpr (Op::settles && !Op::finds_place)
+          if (thread == 0 && Op::settled(acc)) tell_settled(p.scratch, k);
+        if (thread == 0) left[split] = acc;
+        if (!is_last_block(p.scratch, k, p.splits)) continue;
+        acc = Op::identity();
+        for (i64 i = thread; i < p.splits; i += block_threads) acc = Op::combine(acc, left[i]);
+        acc = of_block<Op>(acc);
+      }
+      if (thread == 0) store(k, acc);
+    }
+  } else {
+    const int lanes = int(p.lanes), lane = int(threadIdx.x) % lanes;
+    const i64 groups = i64(gridDim.x) * blockDim.x / lanes;
+    const i64 group = (i64(blockIdx.x) * blockDim.x + threadIdx.x) / lanes;
+    // All lanes of a warp go round as often: they meet in shuffles.
+    const i64 warp_first = (i64(blockIdx.x) * blockDim.x + threadIdx.x / 32 * 32) / lanes;
+    for (i64 base = 0; base + warp_first < p.kept; base += groups * in_flight) {
+      Acc acc[in_flight];
+      i64 k[in_flight];
+      bool packed = true;
+#pragma unroll
+      for (int u = 0; u < in_flight; ++u) {
+        acc[u] = Op::identity();
+        k[u] = base + u * groups + group;
+        const auto items = items_of(k[u] < p.kept ? k[u] : 0);
+        packed = packed && items.template in_packs<N>() && items.address(0) % 16 == 0;
+      }
+      const i64 in_packs = packed ? p.reduced / N * N : 0;
+      for (i64 r = i64(lane) * N; r < in_packs; r += i64(lanes) * N)
+#pragma unroll
+        for (int u = 0; u < in_flight; ++u) {
+          if (k[u] >= p.kept) continue;
+          items_of(k[u]).template add_packs<N, 1>(acc[u], r, 0);
+          set_first<Op>(acc[u], r);
+        }
+      for (i64 r = in_packs + lane; r < p.reduced; r += lanes)
+#pragma unroll
+        for (int u = 0; u < in_flight; ++u) {
+          if (k[u] >= p.kept) continue;
+          items_of(k[u]).add_one(acc[u], r);
+          if (Operands == 1) set_first<Op>(acc[u], r);
+        }
+#pragma unroll
+      for (int u = 0; u < in_flight; ++u) {
+        acc[u] = of_lanes<Op>(acc[u], lanes);
+        if (lane == 0 && k[u] < p.kept) store(k[u], acc[u]);
+      }
     }
   }
 }
 
-// The same for targets with one thread a block, where the neighbours in memory belong to different outputs: a thread
-// walks through the rows with Strip accumulators, and its compiler vectorises along them where the outputs' items are
-// Packed: side by side without gaps. Stages 0 and 1 only.
-template <class Op, class In, class Loop, class Out, class Index, bool Packed, int NKeep, int NReduce, int Operands,
-          int Strip, int Stage>
-__global__ void reduce_rows(Reduction<NKeep, NReduce, Operands> p) {
+namespace reductions {
+
+// Threads r * across + a of a block have accumulators of row r; those of row 0 get what all rows have, combined.
+template <class Op, int N> __device__ inline void of_rows(typename Op::Acc (&acc)[N], int across) {
   using Acc = typename Op::Acc;
-  static_assert(Stage == 0 || Stage == 1, "the last stage combines scratch accumulators, as that of reduce");
-  constexpr int levels = 24, rows = 32;
-  const i64 across = p.keep_shape[NKeep - 1], strips = (across + Strip - 1) / Strip;
-  const i64 step = p.keep_strides[0][NKeep - 1];
-  Acc* const scratch = reinterpret_cast<Acc*>(p.scratch);
-  const Acc start = start_of<Op, Loop>(p);
+  __shared__ Acc shared[N * (block_threads / 2)];
+  const int thread = threadIdx.x;
+  for (int half = block_threads / 2; half >= across; half /= 2) {
+    if (thread >= half && thread < 2 * half)
+#pragma unroll
+      for (int j = 0; j < N; ++j) shared[(thread - half) * N + j] = acc[j];
+    __syncthreads();
+    if (thread < half)
+#pragma unroll
+      for (int j = 0; j < N; ++j) acc[j] = Op::combine(acc[j], shared[thread * N + j]);
+    __syncthreads();
+  }
+}
 
-  for (i64 item : work_items(p.kept / across * strips * p.splits)) {
-    const i64 split = item % p.splits, strip = item / p.splits;
-    const i64 k = strip / strips * across + strip % strips * Strip;
-    const i64 left = across - strip % strips * Strip, width = left < Strip ? left : Strip;
-    const i64 first = split * p.run, last = first + p.run < p.reduced ? first + p.run : p.reduced;
-    const u64 base = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
-    u64 mask = 0;
-    i64 mask_step = 0;
-    if constexpr (Operands == 2) {
-      mask = p.mask + offset_of(Index(k), p.keep_shape, p.keep_strides[1]);
-      mask_step = p.keep_strides[1][NKeep - 1];
-    }
-    typename Op::Centre centre[Strip];
-    for (i64 j = 0; j < width; ++j) centre[j] = centre_of<Op>(p, k + j);
+// The items of N outputs of a thread. Whole: they can be read together, from the first one's address.
+template <class Op, class In, class Loop, class Index, int NReduce, int Operands, int N> struct Strip {
+  const i64 (&shape)[NReduce];
+  const i64 (&strides)[Operands][NReduce];
+  const u64 (&in)[N];
+  const u64 (&mask)[N];
+  const typename Op::Centre (&centre)[N];
+  bool whole;
+  int down;
 
-    auto add_row = [&](Acc (&acc)[Strip], i64 r) {
-      const u64 row = base + offset_of(Index(r), p.reduce_shape, p.reduce_strides[0]);
-      if constexpr (Operands == 2) {
-        const u64 mask_row = mask + offset_of(Index(r), p.reduce_shape, p.reduce_strides[1]);
-        for (i64 j = 0; j < width; ++j) {
-          if (!*reinterpret_cast<const bool*>(mask_row + j * mask_step)) continue;
-          acc[j] = Op::combine(acc[j], loaded<Op, In, Loop>(reinterpret_cast<const In*>(row + j * step), r, centre[j]));
-        }
-      } else {
-        const In* const packed = reinterpret_cast<const In*>(row);
-        for (i64 j = 0; j < width; ++j) {
-          const In* const item = Packed ? packed + j : reinterpret_cast<const In*>(row + j * step);
-          acc[j] = Op::combine(acc[j], loaded<Op, In, Loop>(item, r, centre[j]));
-        }
-      }
-    };
-
-    Acc acc[Strip];
-    if constexpr (Op::in_order) {
-      for (i64 j = 0; j < width; ++j) acc[j] = start;
-      for (i64 r = first; r < last; ++r) add_row(acc, r);
+  // Count rows, `down` apart.
+  template <int Count> __device__ void add_rows(typename Op::Acc (&acc)[N], i64 r) const {
+    Loop items[N][Count];
+    i64 offset[Count];
+#pragma unroll
+    for (int u = 0; u < Count; ++u) offset[u] = offset_of(Index(r + u * down), shape, strides[0]);
+    if (whole) {
+      Pack<In, N> pack[Count];
+#pragma unroll
+      for (int u = 0; u < Count; ++u) pack[u] = load_pack<In, N>(in[0] + offset[u]);
+#pragma unroll
+      for (int u = 0; u < Count; ++u)
+#pragma unroll
+        for (int j = 0; j < N; ++j) items[j][u] = convert<Loop>(pack[u].item[j]);
     } else {
-      Acc level[levels][Strip];  // runs of rows, and runs of runs: see cascade
-      int filled = 0;
-      i64 runs = 0;
-      for (i64 r = first; r < last;) {
-        for (i64 j = 0; j < width; ++j) acc[j] = Op::identity();
-        for (const i64 end = r + rows < last ? r + rows : last; r < end; ++r) add_row(acc, r);
-        i64 carry = ++runs;
-        for (; filled > 0 && (!(carry & 1) || filled == levels); carry >>= 1) {
-          --filled;
-          for (i64 j = 0; j < width; ++j) acc[j] = Op::combine(level[filled][j], acc[j]);
-        }
-        for (i64 j = 0; j < width; ++j) level[filled][j] = acc[j];
-        ++filled;
-      }
-      for (i64 j = 0; j < width; ++j) acc[j] = filled ? level[filled - 1][j] : Op::identity();
-      for (int below = filled - 2; below >= 0; --below)
-        for (i64 j = 0; j < width; ++j) acc[j] = Op::combine(level[below][j], acc[j]);
+#pragma unroll
+      for (int u = 0; u < Count; ++u)
+#pragma unroll
+        for (int j = 0; j < N; ++j) items[j][u] = convert<Loop>(*reinterpret_cast<const In*>(in[j] + offset[u]));
     }
-    for (i64 j = 0; j < width; ++j) {
-      if constexpr (Stage == 1) {
-        scratch[(k + j) * p.splits + split] = acc[j];
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      if constexpr (Operands == 2)
+        if (!*reinterpret_cast<const bool*>(mask[j] + offset_of(Index(r), shape, strides[1]))) continue;
+      add<Op>(acc[j], items[j], [&](int u) { return r + u * down; }, centre[j]);
+    }
+  }
+};
+
+// The same where the rows follow each other: `round` items, which are whole rows, lie between packs.
+template <class Op, class In, class Loop, int N> struct Stream {
+  u64 in;
+  i64 round;
+  int columns;
+  bool aligned;
+  const typename Op::Centre (&centre)[N];
+
+  template <int Count> __device__ void add_packs(typename Op::Acc (&acc)[N], i64 at, i64 place) const {
+    Pack<In, N> pack[Count];
+#pragma unroll
+    for (int u = 0; u < Count; ++u) {
+      const u64 from = in + (at + u * round) * sizeof(In);
+      if (aligned) {
+        pack[u] = load_pack<In, N>(from);
       } else {
-        if (!Op::in_order && p.has_initial) acc[j] = Op::combine(start, acc[j]);
-        reinterpret_cast<Out*>(p.out)[k + j] = finished<Op, Out>(p, acc[j]);
+#pragma unroll
+        for (int j = 0; j < N; ++j) pack[u].item[j] = reinterpret_cast<const In*>(from)[j];
       }
+    }
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      Loop items[Count];
+#pragma unroll
+      for (int u = 0; u < Count; ++u) items[u] = convert<Loop>(pack[u].item[j]);
+      const i64 r = place + (at + j) / columns;  // not computed where the operation has no use for it
+      add<Op>(acc[j], items, [&](int u) { return r + u * (round / columns); }, centre[j]);
+      set_first<Op>(acc[j], r);
+    }
+  }
+};
+
+}  // namespace reductions
+
+// A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row.
+template <class Given, class In, class Loop, class Out, class Index, int NKeep, int NReduce, int Operands>
+__global__ void reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
+  using namespace reductions;
+  using Op = typename placed<Given, Index>::type;
+  using Acc = typename Op::Acc;
+  static_assert(!Op::in_order, "one thread goes through the items in order");
+  constexpr int N = column_items<In, Acc>();
+  const Acc start = start_of<Op, Loop>(p);
+  const int across = int(p.lanes), down = block_threads / across;
+  const int thread = threadIdx.x, lane = thread % across, line = thread / across;
+  const i64 row = p.keep_shape[NKeep - 1], wide = i64(across) * N, strips = (row + wide - 1) / wide;
+  const i64 step = p.keep_strides[0][NKeep - 1];
+  u64 misaligned = p.in;
+#pragma unroll
+  for (int d = 0; d + 1 < NKeep; ++d) misaligned |= u64(p.keep_strides[0][d]);
+#pragma unroll
+  for (int d = 0; d < NReduce; ++d) misaligned |= u64(p.reduce_strides[0][d]);
+  const bool packed = Operands == 1 && N > 1 && step == i64(sizeof(In)) && misaligned % (sizeof(In) * N) == 0;
+
+  for (i64 item = blockIdx.x; item < p.kept / row * strips * p.splits; item += gridDim.x) {
+    const i64 piece = item / p.splits, split = item - piece * p.splits;
+    const i64 base = piece / strips * row, column = piece % strips * wide;
+    const i64 first = split * p.run, last = first + p.run < p.reduced ? first + p.run : p.reduced;
+    // Packs, or else single items whose neighbours belong to neighbouring threads.
+    const bool whole = packed && column + wide <= row;
+    auto column_of = [&](int j) { return column + (whole ? lane * N + j : j * across + lane); };
+    u64 in[N], mask[N];
+    typename Op::Centre centre[N];
+    Acc acc[N];
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const i64 own = column_of(j), k = base + (own < row ? own : 0);
+      in[j] = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
+      mask[j] = 0;
+      if constexpr (Operands == 2) mask[j] = p.mask + offset_of(Index(k), p.keep_shape, p.keep_strides[1]);
+      centre[j] = centre_of<Op>(p, k);
+      acc[j] = Op::identity();
+    }
+    const Strip<Op, In, Loop, Index, NReduce, Operands, N> items{
+        p.reduce_shape, p.reduce_strides, in, mask, centre, whole, down};
+    i64 r = first + line;
+    const i64 own = r;
+    while (r < last) {
+      Acc part[N];
+#pragma unroll
+      for (int j = 0; j < N; ++j) part[j] = Op::identity();
+      constexpr int count = Operands == 2 ? 1 : in_flight;  // masks are looked at row by row
+      int round = 0;
+      for (; round < chain && r + (count - 1) * down < last; ++round, r += i64(count) * down)
+        items.template add_rows<count>(part, r);
+      if constexpr (count > 1)
+        for (; round < chain && r < last; ++round, r += down) items.template add_rows<1>(part, r);
+      bool settled = Op::settles;
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        if (Operands == 1) set_first<Op>(part[j], own);
+        acc[j] = Op::combine(acc[j], part[j]);
+        if constexpr (Op::settles) settled = settled && Op::settled(acc[j]);
+      }
+      if (settled) break;
+    }
+    of_rows<Op>(acc, across);
+    if (p.splits > 1) {
+      Acc* const left = accumulators<Acc>(p);
+      if (line == 0)
+#pragma unroll
+        for (int j = 0; j < N; ++j)
+          if (column_of(j) < row) left[split * p.kept + base + column_of(j)] = acc[j];
+      if (!is_last_block(p.scratch, piece, p.splits)) continue;
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        acc[j] = Op::identity();
+        if (column_of(j) < row)
+          for (i64 i = line; i < p.splits; i += down)
+            acc[j] = Op::combine(acc[j], left[i * p.kept + base + column_of(j)]);
+      }
+      of_rows<Op>(acc, across);
+    }
+    if (line == 0)
+#pragma unroll
+      for (int j = 0; j < N; ++j)
+        if (column_of(j) < row) {
+          if (p.has_initial) acc[j] = Op::combine(start, acc[j]);
+          reinterpret_cast<Out*>(p.out)[base + column_of(j)] = finished<Op, Out>(p, acc[j]);
+        }
+  }
+}
+
+// `kept` outputs side by side and no gaps between their rows: the input is read as it stands, by so many threads that
+// each of them meets the same outputs in every round.
+template <class Given, class In, class Loop, class Out, class Index, int NKeep, int NReduce, int Operands>
+__global__ void reduce_flat(Reduction<NKeep, NReduce, Operands> p) {
+  using namespace reductions;
+  using Op = typename placed<Given, Index>::type;
+  using Acc = typename Op::Acc;
+  static_assert(!Op::in_order && Operands == 1, "neither in order nor with a mask");
+  constexpr int N = column_items<In, Acc>();
+  __shared__ Acc shared[N * block_threads];
+  const Acc start = start_of<Op, Loop>(p);
+  const int thread = threadIdx.x, columns = int(p.kept);
+  int period = columns;  // packs after which the outputs come again
+  for (int n = N; n > 1 && period % 2 == 0; n /= 2) period /= 2;
+  const int threads = block_threads / period * period;
+  const bool aligned = p.in % (sizeof(In) * N) == 0;  // the runs begin at multiples of N items
+  typename Op::Centre centre[N];
+#pragma unroll
+  for (int j = 0; j < N; ++j) centre[j] = centre_of<Op>(p, (thread * N + j) % columns);
+
+  for (i64 split = blockIdx.x; split < p.splits; split += gridDim.x) {
+    const i64 first = split * p.run * columns;
+    const i64 most = (p.reduced - split * p.run < p.run ? p.reduced - split * p.run : p.run) * columns;
+    Acc acc[N];
+#pragma unroll
+    for (int j = 0; j < N; ++j) acc[j] = Op::identity();
+    const i64 round = i64(threads) * N;  // items; whole rows
+    i64 at = i64(thread) * N;
+    if (thread >= threads) at = most;
+    const Stream<Op, In, Loop, N> items{p.in + first * sizeof(In), round, columns, aligned, centre};
+    const i64 place = split * p.run;
+    while (at + N <= most) {
+      Acc part[N];
+#pragma unroll
+      for (int j = 0; j < N; ++j) part[j] = Op::identity();
+      int done = 0;
+      for (; done < chain && at + round * (in_flight - 1) + N <= most; ++done, at += round * in_flight)
+        items.template add_packs<in_flight>(part, at, place);
+      for (; done < chain && at + N <= most; ++done, at += round) items.template add_packs<1>(part, at, place);
+      bool settled = Op::settles;
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        acc[j] = Op::combine(acc[j], part[j]);
+        if constexpr (Op::settles) settled = settled && Op::settled(acc[j]);
+      }
+      if (settled) at = most;
+    }
+#pragma unroll
+    for (int j = 0; j < N; ++j)  // of a last pack that is not whole
+      if (at + j < most) {
+        const Loop item[1] = {convert<Loop>(reinterpret_cast<const In*>(p.in)[first + at + j])};
+        Acc one = Op::identity();
+        const i64 r = place + (at + j) / columns;
+        add<Op>(one, item, [&](int) { return r; }, centre[j]);
+        set_first<Op>(one, r);
+        acc[j] = Op::combine(acc[j], one);
+      }
+#pragma unroll
+    for (int j = 0; j < N; ++j) shared[thread * N + j] = acc[j];
+    __syncthreads();
+    // As many threads an output as there are, then one.
+    const int teams = block_threads / columns, team = thread / columns, own = thread % columns;
+    Acc total = Op::identity();
+    if (team < teams)
+      for (int i = team * columns + own; i < threads * N; i += teams * columns) total = Op::combine(total, shared[i]);
+    __syncthreads();
+    auto of_teams = [&] {
+      shared[thread] = total;
+      __syncthreads();
+      if (team == 0)
+        for (int i = 1; i < teams; ++i) total = Op::combine(total, shared[i * columns + own]);
+      __syncthreads();
+    };
+    of_teams();
+    if (p.splits > 1) {
+      Acc* const left = accumulators<Acc>(p);
+      if (team == 0) left[split * columns + own] = total;
+      if (!is_last_block(p.scratch, 0, p.splits)) continue;
+      total = Op::identity();
+      if (team < teams)
+        for (i64 i = team; i < p.splits; i += teams) total = Op::combine(total, left[i * columns + own]);
+      of_teams();
+    }
+    if (team == 0) {
+      if (p.has_initial) total = Op::combine(start, total);
+      reinterpret_cast<Out*>(p.out)[own] = finished<Op, Out>(p, total);
     }
   }
 }

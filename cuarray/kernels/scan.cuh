@@ -1,13 +1,14 @@
 // out[i] = finish(combine over j <= i of load(in[j])) along one axis: cumulative sums, and any other functor's.
 //
-// The operations are those of reduce.cuh. A row is what is scanned: `inner` of them stand side by side, `outer` axes
-// go over the rest. Few long rows are cut into `splits` runs: a first launch leaves each run's total in scratch memory,
-// a second one scans the totals, and a third one scans the runs, each from what comes before it. So the order in which
-// items are combined depends on the plan alone, and a result has the same bits on every run.
-// A block of Lanes threads does a run in tiles of shared memory; where Lanes is 1, a thread does Strip rows side by
-// side: 1 on the GPU, where neighbouring threads take neighbouring rows, more where the compiler is to vectorise.
+// The operations are those of reductions.cuh. A row is what is scanned: `inner` of them stand side by side, `outer` axes
+// go over the rest. In `scan` a block of Lanes threads does a row in tiles of shared memory; where Lanes is 1, a thread
+// does Strip rows side by side: 1 on the GPU, where neighbouring threads take neighbouring rows, more where the compiler
+// is to vectorise. For threads, few long rows are cut into `splits` runs: a first launch leaves each run's total in
+// scratch memory, a second one scans the totals, and a third one scans the runs, each from what comes before it.
+// In `scan_chained` the tiles of a row are done by different blocks in one pass over the memory: see there.
+// In which order items are combined depends on the plan alone, so a result has the same bits on every run.
 #pragma once
-#include "reduce.cuh"
+#include "warps.cuh"
 
 namespace ca {
 
@@ -20,40 +21,64 @@ template <int NOuter> struct Scan {
 };
 
 // Items that a thread keeps of a tile. Odd, so that threads' first items lie in different banks of shared memory.
-inline constexpr int scan_items = 7;
+template <class Acc> inline constexpr int scan_items = sizeof(Acc) <= 8 ? 15 : 7;
+template <class Acc, int Lanes> inline constexpr i64 scan_tile = Lanes * scan_items<Acc>;
 
-// Scans the items first .. last - 1 from `carry`, by all threads of a block.
-template <class Op, int Lanes, class Load, class Store>
-__device__ inline void scan_tiles(i64 first, i64 last, typename Op::Acc carry, Load load, Store store) {
+// A tile of a block of Lanes threads, in shared memory.
+template <class Op, int Lanes> struct Tile {
   using Acc = typename Op::Acc;
-  __shared__ Acc tile[Lanes * scan_items];
-  __shared__ Acc totals[Lanes];
-  const int thread = threadIdx.x;
-  for (; first < last; first += Lanes * scan_items) {
-    const i64 count = last - first;
-    for (int at = thread; at < Lanes * scan_items; at += Lanes) tile[at] = at < count ? load(first + at) : Op::identity();
+  static constexpr int each = scan_items<Acc>, size = Lanes * each;
+  Acc (&items)[size];
+  Acc (&totals)[Lanes / 32];
+  i64 first, count;
+
+  // Loads the items and scans each thread's; returns what its thread's items and those before it are together.
+  template <class Load> __device__ Acc load(Load load) const {
+    const int thread = threadIdx.x;
+#pragma unroll
+    for (int k = 0; k < each; ++k) {
+      const int at = thread + k * Lanes;
+      items[at] = at < count ? load(first + at) : Op::identity();
+    }
     __syncthreads();
-    Acc* const own = tile + thread * scan_items;
+    Acc* const own = items + thread * each;
     Acc acc = own[0];
 #pragma unroll
-    for (int k = 1; k < scan_items; ++k) own[k] = acc = Op::combine(acc, own[k]);
-    totals[thread] = acc;
+    for (int k = 1; k < each; ++k) own[k] = acc = Op::combine(acc, own[k]);
+    acc = reductions::up_to_lane<Op>(acc);
+    if (thread % 32 == 31) totals[thread / 32] = acc;
     __syncthreads();
-    for (int distance = 1; distance < Lanes; distance *= 2) {
-      if (thread >= distance) acc = Op::combine(totals[thread - distance], acc);
-      __syncthreads();
-      totals[thread] = acc;
-      __syncthreads();
-    }
-    const Acc before = thread ? Op::combine(carry, totals[thread - 1]) : carry;
+    Acc before = totals[0];
+    for (int warp = 1; warp < thread / 32; ++warp) before = Op::combine(before, totals[warp]);
+    return thread < 32 ? acc : Op::combine(before, acc);
+  }
+  __device__ Acc total() const {
+    Acc acc = totals[0];
 #pragma unroll
-    for (int k = 0; k < scan_items; ++k) own[k] = Op::combine(before, own[k]);
-    carry = Op::combine(carry, totals[Lanes - 1]);
+    for (int warp = 1; warp < Lanes / 32; ++warp) acc = Op::combine(acc, totals[warp]);
+    return acc;
+  }
+  // Stores the items after `carry`, with `upto` as load() returned it.
+  template <class Store> __device__ void store(Acc carry, Acc upto, Store store) const {
+    const int thread = threadIdx.x;
+    Acc before = reductions::from_lane<true>(upto, 1);
+    if (thread % 32 == 0 && thread) {
+      before = totals[0];
+      for (int warp = 1; warp < thread / 32; ++warp) before = Op::combine(before, totals[warp]);
+    }
+    before = thread ? Op::combine(carry, before) : carry;
+    Acc* const own = items + thread * each;
+#pragma unroll
+    for (int k = 0; k < each; ++k) own[k] = Op::combine(before, own[k]);
     __syncthreads();
-    for (int at = thread; at < Lanes * scan_items && at < count; at += Lanes) store(first + at, tile[at]);
+#pragma unroll
+    for (int k = 0; k < each; ++k) {
+      const int at = thread + k * Lanes;
+      if (at < count) store(first + at, items[at]);
+    }
     __syncthreads();
   }
-}
+};
 
 // Stage 0: whole rows. 1: the runs' totals. 2: the totals, scanned. 3: the runs.
 template <class Op, class In, class Loop, class Out, int NOuter, int Lanes, int Strip, int Stage>
@@ -61,23 +86,15 @@ __global__ void scan(Scan<NOuter> p) {
   using Acc = typename Op::Acc;
   static_assert(Stage >= 0 && Stage <= 3, "a scan has one stage, or three");
   static_assert(!Op::in_order || (Lanes == 1 && Stage == 0), "one thread goes through the items in order");
-  static_assert(Lanes == 1 || Strip == 1, "a block does one row at a time");
+  static_assert(Lanes == 1 || (Strip == 1 && Stage == 0), "a block does one row at a time, and all of it");
   const i64 strips = (p.inner + Strip - 1) / Strip, rows = p.outer * p.inner;
-  Acc* const scratch = reinterpret_cast<Acc*>(p.scratch);  // totals of split s and row r: [s * rows + r]
+  Acc* const scratch = accumulators<Acc>(p);  // totals of split s and row r: [s * rows + r]
 
   if constexpr (Stage == 2) {
-    if constexpr (Lanes == 1) {
-      for (i64 row : work_items(rows)) {
-        Acc acc = scratch[row];
-        for (i64 split = 1; split < p.splits; ++split)
-          scratch[split * rows + row] = acc = Op::combine(acc, scratch[split * rows + row]);
-      }
-    } else {
-      for (i64 row = blockIdx.x; row < rows; row += gridDim.x) {
-        auto load = [&](i64 split) { return scratch[split * rows + row]; };
-        auto store = [&](i64 split, Acc acc) { scratch[split * rows + row] = acc; };
-        scan_tiles<Op, Lanes>(0, p.splits, Op::identity(), load, store);
-      }
+    for (i64 row : work_items(rows)) {
+      Acc acc = scratch[row];
+      for (i64 split = 1; split < p.splits; ++split)
+        scratch[split * rows + row] = acc = Op::combine(acc, scratch[split * rows + row]);
     }
   } else {
     auto item_done = [&](i64 item) {
@@ -95,19 +112,14 @@ __global__ void scan(Scan<NOuter> p) {
       };
       auto before = [&](i64 j) { return scratch[(split - 1) * rows + row + j]; };
       if constexpr (Lanes > 1) {
-        if constexpr (Stage == 1) {
-          __shared__ Acc tree[Lanes];
-          const int thread = threadIdx.x;
-          tree[thread] = cascade(first + thread, last, i64(Lanes), Op::identity(), Op::combine, load);
-          __syncthreads();
-          for (int half = Lanes / 2; half > 0; half /= 2) {
-            if (thread < half) tree[thread] = Op::combine(tree[thread], tree[thread + half]);
-            __syncthreads();
-          }
-          if (thread == 0) scratch[split * rows + row] = tree[0];
-          __syncthreads();
-        } else {
-          scan_tiles<Op, Lanes>(first, last, carried ? before(0) : Op::identity(), load, store);
+        __shared__ Acc shared[scan_tile<Acc, Lanes>];
+        __shared__ Acc totals[Lanes / 32];
+        Acc carry = Op::identity();
+        for (i64 at = first; at < last; at += scan_tile<Acc, Lanes>) {
+          const Tile<Op, Lanes> tile{shared, totals, at, last - at};
+          const Acc upto = tile.load(load), total = tile.total();
+          tile.store(carry, upto, store);
+          carry = Op::combine(carry, total);
         }
       } else if constexpr (Strip == 1) {
         if constexpr (Stage == 1) {
@@ -157,6 +169,97 @@ __global__ void scan(Scan<NOuter> p) {
       for (i64 item = blockIdx.x; item < items; item += gridDim.x) item_done(item);
     }
   }
+}
+
+// ---- one pass over long rows ------------------------------------------------------------------------------------------
+// Blocks take tiles in order. Each publishes its tile's total, and finds what comes before the tile from what the blocks
+// before it published (decoupled look-back). So that sums have the same bits on every run, the totals are put together
+// in a tree that does not depend on who came when: 32 tiles are a group, 32 groups a section. The last tile of a group
+// publishes the group's total; the last tile of a section, everything up to its end, the only chain there is.
+struct Chain {
+  i64 tiles, groups, sections, words;  // of a row; words: of what is published
+
+  __device__ Chain(i64 length, i64 tile)
+      : tiles((length + tile - 1) / tile), groups(tiles / 32 + 1), sections(groups / 32 + 1), words(tiles + groups + sections) {}
+};
+
+// Nothing is published.
+template <class Op, class In, class Loop, class Out, int NOuter, int Lanes> __global__ void scan_begin(Scan<NOuter> p) {
+  const Chain chain(p.length, scan_tile<typename Op::Acc, Lanes>);
+  unsigned* const flags = accumulators<unsigned>(p);
+  for (i64 i : work_items(p.outer * p.inner * chain.words)) flags[i] = 0;
+}
+
+namespace reductions {
+
+template <class Acc> struct Published {
+  unsigned* flags;
+  Acc* values;
+
+  __device__ void publish(i64 i, Acc value) const {
+    values[i] = value;
+    __threadfence();
+    *const_cast<volatile unsigned*>(flags + i) = 1;
+  }
+  __device__ Acc wait(i64 i) const {
+    while (!*const_cast<volatile unsigned*>(flags + i)) pause();
+    __threadfence();
+    return values[i];
+  }
+};
+
+}  // namespace reductions
+
+template <class Op, class In, class Loop, class Out, int NOuter, int Lanes> __global__ void scan_chained(Scan<NOuter> p) {
+  using Acc = typename Op::Acc;
+  static_assert(!Op::in_order, "one thread goes through the items in order");
+  __shared__ Acc shared[scan_tile<Acc, Lanes>];
+  __shared__ Acc totals[Lanes / 32], carried;
+  __shared__ i64 taken;
+  const int thread = threadIdx.x;
+  const Chain chain(p.length, scan_tile<Acc, Lanes>);
+  const i64 rows = p.outer * p.inner, flags = (rows * chain.words + 7) / 8 * 8;
+  unsigned* const counters = reinterpret_cast<unsigned*>(p.scratch);
+  unsigned* const first_flag = accumulators<unsigned>(p);
+  const reductions::Published<Acc> all{first_flag, reinterpret_cast<Acc*>(first_flag + flags)};
+  while (true) {
+    if (thread == 0) taken = reductions::take_number(counters);
+    __syncthreads();
+    const i64 number = taken;
+    if (number >= rows * chain.tiles) break;
+    const i64 row = number / chain.tiles, own = number - row * chain.tiles;
+    const i64 at = row / p.inner, side = row - at * p.inner;
+    const u64 in = p.in + offset_of(at, p.shape, p.strides[0]) + side * p.in_inner;
+    const u64 out = p.out + offset_of(at, p.shape, p.strides[1]) + side * p.out_inner;
+    const i64 first = own * scan_tile<Acc, Lanes>;
+    const Tile<Op, Lanes> tile{shared, totals, first, p.length - first};
+    const Acc upto = tile.load([&](i64 i) {
+      return Op::load(convert<Loop>(*reinterpret_cast<const In*>(in + i * p.in_step)), i);
+    });
+    if (thread < 32) {
+      const i64 tiles = row * chain.words, groups = tiles + chain.tiles, sections = groups + chain.groups;
+      const i64 group = own / 32, section = group / 32;
+      const int in_group = int(own % 32), in_section = int(group % 32);
+      const Acc total = tile.total();
+      if (thread == 0) all.publish(tiles + own, total);
+      Acc before = thread < in_group ? all.wait(tiles + group * 32 + thread) : Op::identity();
+      before = reductions::of_lanes<Op>(before, 32);
+      const Acc whole = Op::combine(before, total);
+      if (thread == 0 && in_group == 31) all.publish(groups + group, whole);
+      Acc above = thread < in_section ? all.wait(groups + section * 32 + thread) : Op::identity();
+      above = reductions::of_lanes<Op>(above, 32);
+      if (thread == 0) {
+        if (section) above = Op::combine(all.wait(sections + section), above);
+        if (in_group == 31 && in_section == 31) all.publish(sections + section + 1, Op::combine(above, whole));
+        carried = Op::combine(above, before);
+      }
+    }
+    __syncthreads();
+    tile.store(carried, upto, [&](i64 i, Acc acc) {
+      *reinterpret_cast<Out*>(out + i * p.out_step) = Op::template finish<Out>(acc, i + 1);
+    });
+  }
+  if (thread == 0) reductions::leave_numbers(counters);
 }
 
 // out[k] = combine over in[indices[k]] .. in[indices[k + 1] - 1] along one axis; the last run goes to the end, and one
