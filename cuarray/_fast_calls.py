@@ -204,7 +204,7 @@ class Word(NamedTuple):
     what: str  # one of _WHAT
     argument: int = 0
     target: np.dtype | None = None  # of a scalar: what the kernel reads
-    offset: int = 0  # of an output: bytes after its beginning
+    value: int = 0  # a constant's; of an output: bytes after its beginning
 
 
 _WHAT = ("constant", "output", "scratch", "address", "low", "high")  # in the order of ca::python::What
@@ -276,8 +276,8 @@ def remember(
                     return
                 code |= CODES[source] << 32 | CODES[target] << 48
             codes.append(code)
-        offsets = [word.offset for word in head]
-        words += [prepared.address, *offsets, *[0] * (HEAD_WORDS - len(offsets)), *codes]
+        values = [word.value for word in head]
+        words += [prepared.address, *values, *[0] * (HEAD_WORDS - len(values)), *codes]
     if out < 0:
         spans = []
     viewed, nbytes = (-1, layout.nbytes) if view_at is None else (0, view_at)

@@ -12,7 +12,7 @@ import numpy as np
 from cuarray import _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import as_dtype, as_scalar, check_castable, pack_scalar, resolve_reduction
-from cuarray._fast_calls import OUTPUT, SCRATCH, Remembered, Word
+from cuarray._fast_calls import NOTHING, OUTPUT, SCRATCH, Remembered, Word
 from cuarray._functions._operation import check_out, copy_into
 from cuarray._functions.creation import asarray, ascontiguousarray, astype
 from cuarray._launch import Prepared
@@ -23,7 +23,7 @@ from cuarray._table import REDUCTIONS, Reduction
 class _Call:
     """A reduction made ready for one layout, set of axes and mask."""
 
-    __slots__ = ("is_plain", "keep_layout", "out_layout", "prepared", "scratch_bytes")
+    __slots__ = ("keep_layout", "out_layout", "prepared", "scratch_bytes")
 
     def __init__(
         self,
@@ -31,13 +31,11 @@ class _Call:
         keep_layout: Layout,
         prepared: tuple[Prepared, ...],
         scratch_bytes: int,
-        is_plain: bool,
     ) -> None:
         self.out_layout = out_layout
         self.keep_layout = keep_layout  # with extents of 1 where axes were reduced
         self.prepared = prepared
         self.scratch_bytes = scratch_bytes
-        self.is_plain = is_plain  # without a mask or an initial value
 
     def run(self, source: CuArray, mask: CuArray | None, given: tuple[int, int], centre: CuArray | None) -> CuArray:
         """Launch, writing into a new C-contiguous array."""
@@ -141,7 +139,7 @@ def _prepare(
         )
         prepared = tuple(Prepared(launch) for launch in plan.launches)
         scratch = plan.scratch_bytes
-    return _Call(out, layout(result, kept), prepared, scratch, mask is None and not initial)
+    return _Call(out, layout(result, kept), prepared, scratch)
 
 
 def _as_mask(name: str, where: Any, source: CuArray) -> CuArray | None:
@@ -189,8 +187,10 @@ def _reduce(
     where: Any = True,
     less: float = 0,
     centre: CuArray | None = None,
-) -> tuple[CuArray, _Call]:
-    """A row of the table, called: the result, and what was called for it.
+) -> tuple[CuArray, _Call, tuple[int, int] | None]:
+    """A row of the table, called: the result, what was called for it, and the words that it was given.
+
+    There are none if it was given other arrays or values besides.
 
     `less` is subtracted from the count of a variance. `centre`, of the shape that keepdims gives, is what its
     distances are taken from; by default the mean, which is found in the same pass but where integers round it.
@@ -235,28 +235,26 @@ def _reduce(
         initial is not None,
     )
     result = call.run(source, mask, given, centre)
-    return _deliver(name, result, call.keep_layout.shape, out, keepdims), call
+    plain = out is None and mask is None and initial is None and not centred
+    return _deliver(name, result, call.keep_layout.shape, out, keepdims), call, given if plain else None
 
 
 class _Reduce(Remembered):
     """A row of the table, called."""
 
     def _call(self, name: str, x: Any, *arguments: Any, **options: Any) -> CuArray:
-        result, call = _reduce(name, x, *arguments, **options)
-        # A mask, an initial value and what a variance has besides are not in the key.
-        if type(x) is CuArray and REDUCTIONS[name].centre is None and call.prepared and call.is_plain:
-            head = [OUTPUT, Word("address", 1), SCRATCH]
-            launches = [(prepared, head) for prepared in call.prepared]
-            names = tuple(options)
-            if result.size and not any(isinstance(value, CuArray) for value in (*arguments, *options.values())):
-                _fast_calls.remember(
-                    self,
-                    (name, x, *arguments, *options.values()),
-                    names,
-                    result._layout,
-                    launches,
-                    scratch_bytes=call.scratch_bytes,
-                )
+        result, call, given = _reduce(name, x, *arguments, **options)
+        if given is not None and type(x) is CuArray and call.prepared:
+            first, second = (Word("constant", value=value) for value in given)
+            head = [OUTPUT, Word("address", 1), SCRATCH, NOTHING, first, second]
+            _fast_calls.remember(
+                self,
+                (name, x, *arguments, *options.values()),
+                tuple(options),
+                result._layout,
+                [(prepared, head) for prepared in call.prepared],
+                scratch_bytes=call.scratch_bytes,
+            )
         return result
 
 

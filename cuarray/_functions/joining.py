@@ -151,7 +151,7 @@ class _Joined(Remembered):
             part = result[(slice(None),) * own + (slice(first, last),)]
             call = copy_operation.find([array._layout], (part._layout,))
             offset = part._pointer - result._pointer
-            launches.append((call.prepared, [Word("output", offset=offset), Word("address", place)]))
+            launches.append((call.prepared, [Word("output", value=offset), Word("address", place)]))
             first = last
         _fast_calls.remember(self, (axis, dtype, casting, *arrays), (), result._layout, launches)
         return result

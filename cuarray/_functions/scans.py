@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cuarray import _plan, _runtime
+from cuarray import _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import as_dtype, is_same, resolve_reduction
+from cuarray._fast_calls import OUTPUT, SCRATCH, Remembered, Word
 from cuarray._functions._operation import check_out, copy_into, new_like, partly_overlap
 from cuarray._functions._reduction import fold, normalize_axis, reorderable
 from cuarray._functions.creation import asarray, ascontiguousarray, astype
@@ -145,16 +146,48 @@ def ufunc_reduceat(
     return out
 
 
-def _cumulative(function: Any, functor: str, x: Any, axis: Any, dtype: Any, out: CuArray | None) -> CuArray:
+_OF = {"Sum": add, "NanSum": add, "Prod": multiply, "NanProd": multiply}  # functors, and what they accumulate by
+
+
+def _cumulative(functor: str, x: Any, axis: Any, dtype: Any, out: CuArray | None) -> CuArray:
+    if out is None:
+        return _cumulated(functor, x, axis, dtype)
+    source, number, loop, row = _cumulation(functor, x, axis, dtype)
+    return _scan(functor, row, (), False, source, number, loop, out)
+
+
+def _cumulation(functor: str, x: Any, axis: Any, dtype: Any) -> tuple[CuArray, int, np.dtype, Reduction]:
     source = asarray(x)
     if axis is None:
         source, axis = ravel(source), 0
     elif source.ndim == 0:
         normalize_axis(axis, 1)
         source = source.reshape(1)
-    loop = resolve_reduction(function.numpy_ufunc, source.dtype, None if dtype is None else as_dtype(dtype))
-    row = Reduction(functor, "same", "loop", 32)
-    return _scan(functor, row, (), False, source, normalize_axis(axis, source.ndim), loop, out)
+    loop = resolve_reduction(_OF[functor].numpy_ufunc, source.dtype, None if dtype is None else as_dtype(dtype))
+    return source, normalize_axis(axis, source.ndim), loop, Reduction(functor, "same", "loop", 32)
+
+
+class _Cumulated(Remembered):
+    """A cumulation as a new array."""
+
+    def _call(self, functor: str, x: Any, axis: Any, dtype: Any) -> CuArray:
+        source, number, loop, row = _cumulation(functor, x, axis, dtype)
+        result = _scan(functor, row, (), False, source, number, loop, None)
+        if type(x) is CuArray and source._pointer == x._pointer and result.size:  # not a copy, which ravel may make
+            prepared, scratch = _prepare_scan(row, (), False, source._layout, result._layout, number, loop)
+            head = [OUTPUT, Word("address", 1), SCRATCH]
+            _fast_calls.remember(
+                self,
+                (functor, x, axis, dtype),
+                (),
+                result._layout,
+                [(stage, head) for stage in prepared],
+                scratch_bytes=scratch,
+            )
+        return result
+
+
+_cumulated = _Cumulated()
 
 
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray | None = None) -> CuArray:
@@ -168,7 +201,7 @@ def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray | No
     array([[1, 2],
            [4, 6]])
     """
-    return _cumulative(add, "Sum", a, axis, dtype, out)
+    return _cumulative("Sum", a, axis, dtype, out)
 
 
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray | None = None) -> CuArray:
@@ -178,7 +211,7 @@ def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray | N
     >>> ca.cumprod(ca.array([1, 2, 3, 4]))
     array([ 1,  2,  6, 24])
     """
-    return _cumulative(multiply, "Prod", a, axis, dtype, out)
+    return _cumulative("Prod", a, axis, dtype, out)
 
 
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray | None = None) -> CuArray:
@@ -188,7 +221,7 @@ def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray |
     >>> ca.nancumsum(ca.array([1.0, float("nan"), 2.0]))
     array([1., 1., 3.])
     """
-    return _cumulative(add, "NanSum", a, axis, dtype, out)
+    return _cumulative("NanSum", a, axis, dtype, out)
 
 
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray | None = None) -> CuArray:
@@ -198,11 +231,11 @@ def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: CuArray 
     >>> ca.nancumprod(ca.array([2.0, float("nan"), 3.0]))
     array([2., 2., 6.])
     """
-    return _cumulative(multiply, "NanProd", a, axis, dtype, out)
+    return _cumulative("NanProd", a, axis, dtype, out)
 
 
 def _cumulative_with_initial(
-    name: str, function: Any, functor: str, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool
+    name: str, functor: str, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool
 ) -> CuArray:
     source = asarray(x)
     if source.ndim == 0:
@@ -213,7 +246,8 @@ def _cumulative_with_initial(
         axis = 0
     number = normalize_axis(axis, source.ndim)
     if not include_initial:
-        return _cumulative(function, functor, source, number, dtype, out)
+        return _cumulative(functor, source, number, dtype, out)
+    function = _OF[functor]
     shape = tuple(extent + (d == number) for d, extent in enumerate(source.shape))
     if out is None:
         loop = resolve_reduction(function.numpy_ufunc, source.dtype, None if dtype is None else as_dtype(dtype))
@@ -221,7 +255,7 @@ def _cumulative_with_initial(
     elif check_out(name, out).shape != shape:
         raise ValueError(f"{name}: out has shape {out.shape}; the result has {shape}")
     before = (slice(None),) * number
-    _cumulative(function, functor, source, number, dtype, out[(*before, slice(1, None))])
+    _cumulative(functor, source, number, dtype, out[(*before, slice(1, None))])
     out[(*before, slice(0, 1))] = function.numpy_ufunc.identity
     return out
 
@@ -237,7 +271,7 @@ def cumulative_sum(
     >>> ca.cumulative_sum(ca.array([1, 2, 3]), include_initial=True)
     array([0, 1, 3, 6])
     """
-    return _cumulative_with_initial("cumulative_sum", add, "Sum", x, axis, dtype, out, include_initial)
+    return _cumulative_with_initial("cumulative_sum", "Sum", x, axis, dtype, out, include_initial)
 
 
 def cumulative_prod(
@@ -251,4 +285,4 @@ def cumulative_prod(
     >>> ca.cumulative_prod(ca.array([2, 3, 4]), include_initial=True)
     array([ 1,  2,  6, 24])
     """
-    return _cumulative_with_initial("cumulative_prod", multiply, "Prod", x, axis, dtype, out, include_initial)
+    return _cumulative_with_initial("cumulative_prod", "Prod", x, axis, dtype, out, include_initial)

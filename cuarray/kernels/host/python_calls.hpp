@@ -115,7 +115,7 @@ struct Word {
 // One launch. The record is as _runtime/glue.py describes it.
 struct Step {
   const std::int64_t* record;
-  std::uint64_t constants[head_words];  // added to an output's address
+  std::uint64_t constants[head_words];  // the value, or what is added to an output's address
   Word words[head_words];
 };
 // Of an argument that is an array, where its bytes lie relative to its first element.
@@ -274,7 +274,7 @@ inline Object* follow(Recipe* recipe, Object* const* args) {
   if (recipe->out >= 0) incref(result);
   std::uint64_t out = 0, aside = 0;
   address_of(result, out);
-  if (recipe->scratch_bytes && !(aside = pool_allocate(calling().pool, recipe->scratch_bytes)))
+  if (recipe->scratch_bytes && !(aside = pool_allocate_scratch(calling().pool, recipe->scratch_bytes)))
     return decref(result), nullptr;
   for (std::size_t s = 0; s < recipe->steps; ++s)
     for (std::size_t k = 0; k < head_words; ++k) {
@@ -289,7 +289,7 @@ inline Object* follow(Recipe* recipe, Object* const* args) {
   for (std::size_t s = 0; s < recipe->steps && !failed; ++s) failed = launch(recipe->step()[s], heads[s], stream);
   restore_thread(thread);
   leave(recipe);
-  if (aside) pool_free(calling().pool, aside, recipe->scratch_bytes);
+  if (aside) pool_free_scratch(calling().pool, aside, recipe->scratch_bytes);
   if (!failed) return result;
   decref(result);
   return nullptr;  // Python launches again, and says what is wrong
