@@ -38,13 +38,23 @@ def interpreter() -> ModuleType:
 _UNDEFINED = "it calls a function that is declared but not defined for the CPU; stderr has its name"
 
 
+# A header that is read again, after a definition was refused, may be in memory of which the preprocessor remembers
+# something else (see host/cuda_names_begin.hpp).
+_MISREAD = re.compile(r"error: (#(endif|else|elif) without #if|unterminated conditional directive)")
+
+
 def define(code: str, what: str) -> None:
     """Have C++ code parsed and compiled; CompileError with the compiler's message where it is refused."""
-    cppyy = interpreter()
+    # Not by way of a wrapper: cuarray's own definitions are not the user's (see cppyy_ext).
+    cppdef = inspect.unwrap(interpreter().cppdef)
     with lock:
         try:
-            # Not by way of a wrapper: cuarray's own definitions are not the user's (see cppyy_ext).
-            inspect.unwrap(cppyy.cppdef)(code)
+            try:
+                cppdef(code)
+            except SyntaxError as error:
+                if not _MISREAD.search(str(error)):
+                    raise
+                cppdef(code)
         except SyntaxError as error:
             message = re.sub(r"^Failed to parse the given C\+\+ code\s*", "", str(error))
             if "Failed to materialize symbols" in message:

@@ -4,7 +4,13 @@
 #include "intrinsics.hpp"  // and with it <cmath> and <cassert>, before the macros below
 #pragma push_macro("NDEBUG")  // the interpreter's, which a kernel's assert() does not follow
 #undef NDEBUG
-#include <cassert>
+// Not by <cassert> once more. A file without `#pragma once` is read again each time, after a refused definition into other
+// memory; the preprocessor remembers by the memory's address how long what it skipped was, and may skip something else.
+#pragma push_macro("assert")
+#undef assert
+#define assert(condition)                \
+  (static_cast<bool>(condition) ? void() \
+                                : ::ca::host::assertion_failed(#condition, __FILE__, __LINE__, __PRETTY_FUNCTION__))
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wduplicate-decl-specifier"  // __device__ inline
 #define __global__ inline  // so that a thunk made in a later definition can inline the kernel
@@ -27,7 +33,7 @@
 #define gridDim (ca_here().gridDim)
 #define warpSize 32
 #define __syncthreads ::ca::host::barrier
-#define __assert_fail ::ca::host::assertion_failed  // which assert() calls
+#define __assert_fail ::ca::host::assertion_failed  // which assert() calls if a kernel includes <cassert>
 #define __expf ::ca::cuda_functions::fast_expf
 #define __exp10f ::ca::cuda_functions::fast_exp10f
 #define __logf ::ca::cuda_functions::fast_logf

@@ -32,6 +32,6 @@
 #undef __powf
 #undef __sincosf
 #undef CA_INLINE_PTX
+#pragma pop_macro("assert")
 #pragma pop_macro("NDEBUG")
-#include <cassert>
 #pragma clang diagnostic pop

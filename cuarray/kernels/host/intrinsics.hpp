@@ -3,7 +3,11 @@
 #pragma once
 #include <time.h>
 
-#include <cassert>
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#include <cassert>  // what it declares, before __assert_fail is a macro
+#pragma pop_macro("NDEBUG")
+#include <cassert>  // assert() as it was
 #include <cstdio>
 #include <cstring>
 #include <type_traits>
