@@ -99,7 +99,7 @@ def _launch(typingctx, launcher, function, params):
     """One call of a launcher, with arguments that lie ready."""
     from llvmlite import ir
 
-    from cuarray._runtime import glue
+    from cuarray._kernel import numba_calls
 
     signature = types.int32(types.int64, types.int64, types.int64)
 
@@ -107,7 +107,7 @@ def _launch(typingctx, launcher, function, params):
         extents = [ir.Constant(ir.IntType(32), value) for value in (GRID, 1, 1, BLOCK, 1, 1, 0)]
         pointers = builder.inttoptr(arguments[2], cgutils.voidptr_t.as_pointer())
         stream = ir.Constant(ir.IntType(64), 0)
-        return glue.emit_launch(builder, arguments[0], arguments[1], extents, stream, pointers)
+        return numba_calls.emit_launch(builder, arguments[0], arguments[1], extents, stream, pointers)
 
     return signature, codegen
 

@@ -6,6 +6,7 @@
 array(25)
 """
 
+from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 
 from ml_dtypes import bfloat16
@@ -405,12 +406,12 @@ from cuarray._functions.sets import (
 from cuarray._functions.sorting import argpartition, argsort, lexsort, partition, searchsorted, sort, sort_complex, topk
 from cuarray._functions.statistics import average, corrcoef, cov
 from cuarray._functions.windows import bartlett, blackman, hamming, hanning, kaiser
-from cuarray._interop.numba_cuda import device
-from cuarray._kernel import numba_types as _numba_types
+from cuarray._interop.device import device
 from cuarray._kernel.debug import debug
 from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.launch import dim3
 from cuarray._kernel.module import Module, cudadef, cudafile
+from cuarray._runtime.on_import import when_imported as _when_imported
 from cuarray._vector_types import (
     char1,
     char2,
@@ -461,10 +462,11 @@ from cuarray._vector_types import (
     ushort3,
     ushort4,
 )
+from cuarray._warmup import warmup
 
 __version__ = "0.1.0"
-_numba_types.register()
 ndarray = CuArray
+_when_imported("numba", lambda: _import_module("cuarray._kernel.numba_types"))
 __all__ = [
     "CompileError",
     "CuArray",
@@ -963,6 +965,7 @@ __all__ = [
     "vecmat",
     "vsplit",
     "vstack",
+    "warmup",
     "where",
     "zeros",
     "zeros_like",

@@ -7,7 +7,7 @@ import platform
 import sys
 
 from cuarray import _runtime
-from cuarray._runtime import cache
+from cuarray._runtime import cache, native
 
 _LIBRARIES = (
     "numpy", "cppyy", "cppyy-cling", "numba", "numba-cuda", "llvmlite", "cuda-python", "cuda-bindings", "cuda-core",
@@ -36,16 +36,32 @@ def _version(library: str) -> str:
         return ""
 
 
+_COMPILERS = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12", "cuda-bindings", "cppyy-cling")
+
+
+def compilers() -> str:
+    """The versions that compiled programs depend on."""
+    return ", ".join(f"{library} {version}" for library in _COMPILERS if (version := _version(library))) or "none"
+
+
+def describe_cache(found: cache.Contents | None = None) -> str:
+    """How much the cache on disk holds, in words."""
+    found = found or cache.contents()
+    return f"{found.programs} programs, {_bytes(found.program_bytes)}; native library {_bytes(found.native_bytes)}"
+
+
 def config() -> str:
     """The description that `show_config` prints."""
     import cuarray
 
     runtime = _runtime.get()
+    library = native.library()
     lines = [
         f"cuarray {cuarray.__version__}",
         f"Python {platform.python_version()} on {platform.platform()}",
         f"backend: {runtime.name} (asked for: {_runtime.requested_backend()})",
-        f"cache: {cache.folder()} ({_bytes(cache.size())})",
+        f"cache: {cache.folder()} ({describe_cache()})",
+        f"native library: {library.path or 'compiled by Cling in every process: ' + library.failure}",
         f"memory pool: limit {_bytes(runtime.pool.statistics()[3])}",
     ]
     for number, device in enumerate(runtime.describe()):

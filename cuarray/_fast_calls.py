@@ -2,9 +2,8 @@
 
 A function that is `Remembered` answers a call in Python, and may say by `remember` what it comes to for arguments of
 these kinds: what is allocated, and what is launched on which words. The next call like it is done by C++, which leaves
-everything else, and every error, to the function. The C++ is compiled when it is worth it: in a program's
-`_WORTH_IT`th such call. Where the layout of Python's objects is not the expected one (builds without the GIL, other
-implementations), there is nothing but the functions.
+everything else, and every error, to the function. Where the layout of Python's objects is not the expected one (builds
+without the GIL, other implementations), there is nothing but the functions.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import numpy as np
 
 from cuarray import _runtime
 from cuarray._layout import Layout
-from cuarray._runtime import cling
+from cuarray._runtime import native
 
 # In the order of ca::python::Code.
 _NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
@@ -29,9 +28,6 @@ CODES = {code: number for number, code in enumerate((*_NUMBERS, "pointer", "pyth
 
 _HEAD = 16  # bytes of an object before what its type adds: reference count and type
 _SCALARS = (*(np.dtype(code).type for code in "?bhilqBHILQefdFD"), float, complex)
-
-# Compiling the C++ takes about as long as so many calls would gain by it: 100 ms, 5 us.
-_WORTH_IT = 256
 
 
 class Remembered:
@@ -111,11 +107,6 @@ def launching() -> Launching | None:
     offsets = find_offsets()
     if offsets is None:
         return None
-    cling.define_once(
-        "python_calls",
-        '#include "host/python_launch.hpp"\n#include "host/python_calls.hpp"',
-        "calls from Python",
-    )
     found = Launching(*_functions("functions", _LAUNCHING))
     if not found.start((ctypes.c_int64 * len(offsets))(*offsets)):
         return None
@@ -145,7 +136,7 @@ def _calling() -> _Calling | None:
 
 
 def _functions(table: str, signatures: Sequence[tuple[Any, ...]]) -> list[Any]:
-    at = cling.evaluate(f"::ca::python::{table}()", "calls from Python")
+    at = native.function(f"python::{table}")()
     addresses = (ctypes.c_void_p * len(signatures)).from_address(at)
     return [ctypes.PYFUNCTYPE(*own)(address) for own, address in zip(signatures, addresses, strict=True)]
 
@@ -212,14 +203,6 @@ OUTPUT, SCRATCH, NOTHING = Word("output"), Word("scratch"), Word("constant")
 HEAD_WORDS = 7
 _MOST_PARTS, _MOST_LAUNCHES = 16, 8
 
-_slow_calls = 0
-
-
-def _native_if_worth_it() -> _Calling | None:
-    global _slow_calls
-    _slow_calls += 1
-    return _calling() if _slow_calls >= _WORTH_IT else None
-
 
 def remember(
     function: Remembered,
@@ -240,13 +223,13 @@ def remember(
     launches: pairs of a `Prepared` and the words of its head; scratch_bytes: of the memory that they share.
     view_at: the result is a view of the first argument, this many bytes after its beginning.
     """
-    native = _native_if_worth_it()
-    if native is None or len(arguments) + len(names) > _MOST_PARTS or len(launches) > _MOST_LAUNCHES:
+    found = _calling()
+    if found is None or len(arguments) + len(names) > _MOST_PARTS or len(launches) > _MOST_LAUNCHES:
         return
     recipes = getattr(function, "_recipes", None)
     if recipes is None:
-        recipes = function._recipes = native.new_recipes(function.scalars)
-    elif native.has_recipe(recipes, arguments, names):
+        recipes = function._recipes = found.new_recipes(function.scalars)
+    elif found.has_recipe(recipes, arguments, names):
         return  # these arguments are among those that the recipe is not for
     from cuarray._array import CuArray
 
@@ -262,7 +245,7 @@ def remember(
             keep.append(type(argument) if is_scalar else argument)
         else:
             return
-        key.append(native.part(argument, is_scalar))
+        key.append(found.part(argument, is_scalar))
     key += map(id, names)
     words: list[int] = []
     for prepared, head in launches:
@@ -283,7 +266,7 @@ def remember(
     viewed, nbytes = (-1, layout.nbytes) if view_at is None else (0, view_at)
     head_of_all = [len(key), out, viewed, id(layout), nbytes, scratch_bytes, len(spans) // 3, len(launches)]
     flat = [number & (2**64 - 1) for number in (*head_of_all, *key, *spans, *words)]
-    native.add_recipe(recipes, tuple(keep), (ctypes.c_uint64 * len(flat))(*flat))
+    found.add_recipe(recipes, tuple(keep), (ctypes.c_uint64 * len(flat))(*flat))
 
 
 def _never_changes(value: Any) -> bool:
@@ -295,19 +278,17 @@ def _never_changes(value: Any) -> bool:
 
 def remember_subscript(array: Any, subscript: Any, view: Any) -> None:
     """Remember the layout of array[subscript], for arrays of its layout and slices of the same lengths."""
-    native = _native_if_worth_it()
-    if native is not None and view.size:
-        native.add_view(array, subscript, view._layout, (array._layout, view._layout))
+    found = _calling()
+    if found is not None and view.size:
+        found.add_view(array, subscript, view._layout, (array._layout, view._layout))
 
 
 def count(function: Remembered) -> int:
     """How many calls of a function are remembered."""
-    native, recipes = _calling(), getattr(function, "_recipes", None)
-    return native.count_recipes(recipes) if native and recipes is not None else 0
+    found, recipes = _calling(), getattr(function, "_recipes", None)
+    return found.count_recipes(recipes) if found and recipes is not None else 0
 
 
-def compile_now() -> bool:
-    """Have the C++ compiled without waiting for it to be worth it; False where there is none."""
-    global _slow_calls
-    _slow_calls = max(_slow_calls, _WORTH_IT)
+def is_available() -> bool:
+    """Whether calls are repeated by C++."""
     return _calling() is not None

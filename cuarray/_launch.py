@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from cuarray import _runtime
 from cuarray._plan import Plan
 from cuarray._runtime import glue
@@ -12,9 +14,18 @@ class Prepared:
 
     __slots__ = ("address", "name", "record")
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, family: Callable[[], Iterable[Plan]] | None = None) -> None:
+        """`family`: plans that are likely to be wanted, too. They are asked for, and compiled, in the background."""
         runtime = _runtime.get()
-        function = runtime.load(_runtime.builtin_source(plan.instance.header), f"&{plan.instance.name}").handle
+        instance = plan.instance
+
+        def names() -> list[str]:
+            assert family is not None
+            return [f"&{own.instance.name}" for own in family() if own.instance.header == instance.header]
+
+        function = runtime.load(
+            _runtime.builtin_source(instance.header), f"&{instance.name}", family=names if family else None
+        ).handle
         self.record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, 0, plan.words)
         self.address: int = self.record.ctypes.data
         self.name = plan.instance.name

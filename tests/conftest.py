@@ -7,8 +7,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-# SciPy asks for this when it is imported, and numba, hence cuarray, imports it: tests/clients need it.
+# SciPy asks for this when it is imported, and numba imports it: tests/clients need it.
 os.environ["SCIPY_ARRAY_API"] = "1"
+# Tests look at what processes write to stderr, and on a busy machine much takes longer than a second.
+os.environ["CUARRAY_QUIET"] = "1"
 
 # Every first use of an operation on a dtype compiles a kernel, so times vary from example to example: no deadline.
 _COMMON = {

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from cuarray import _fast_calls, _plan, _runtime
+from cuarray import _families, _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate
 from cuarray._dtypes import Loop, OperandType, Signature, check_castable, is_struct, operand_type, pack_scalar
 from cuarray._fast_calls import NOTHING, OUTPUT, Remembered, Word
 from cuarray._launch import Prepared
 from cuarray._layout import Layout, broadcast_shapes, ordered_layout
+from cuarray._tuning import Target
 
 # What an operand is, as far as the choice of kernel goes: an array's layout, or a scalar's type.
 Kind = Layout | OperandType
@@ -70,6 +72,16 @@ class Call:
             else:
                 words[slot], words[slot + 3] = packer(operand)
         self.prepared.launch(out._pointer, *words)
+
+
+class Planned(NamedTuple):
+    """An operation planned for operands of certain kinds."""
+
+    first: Layout
+    second: Layout | None
+    packers: tuple[Packer | None, ...]
+    loop: Loop
+    plan: _plan.Plan | None  # None where there is nothing to compute
 
 
 # The words that a launch has for outputs and inputs together (Head in kernels/elementwise.cuh).
@@ -201,8 +213,36 @@ class Operation(Remembered):
         casting: str,
         order: str,
     ) -> Call:
+        planned = self.plan(_runtime.get().target, kinds, outs, signature, casting, order)
+        prepared = None
+        if planned.plan is not None:
+            plain = signature is None and not any(outs)
+            prepared = Prepared(planned.plan, (lambda: self.siblings(kinds, order)) if plain else None)
+        slot = 1 if self._position or planned.second else 0
+        return Call(planned.first, planned.packers, slot, prepared, planned.loop, planned.second)
+
+    def siblings(self, kinds: list[Kind], order: str) -> Iterator[_plan.Plan]:
+        """The plans of this operation for operands that differ from these in their dtype alone."""
+        target = _runtime.get().target
+        for kinds_there in _families.other_dtypes(kinds):
+            with contextlib.suppress(TypeError, ValueError):  # no loop for this dtype
+                planned = self.plan(target, kinds_there, order=order)
+                if planned.plan is not None:
+                    yield planned.plan
+
+    def plan(
+        self,
+        target: Target,
+        kinds: list[Kind],
+        outs: Sequence[Layout | None] = (),
+        signature: np.dtype | Signature | None = None,
+        casting: str = "same_kind",
+        order: str = "K",
+    ) -> Planned:
+        """What `prepare` loads, for any target: no device is needed. outs: none are new arrays."""
         loop = self.loop(kinds, signature, casting)
         layouts = [kind for kind in kinds if type(kind) is Layout]
+        outs = outs or (None,) * (2 if loop.second is not None else 1)
         given = [out for out in outs if out is not None]
         shape = broadcast_shapes(*(source.shape for source in layouts)) if layouts else ()
         for out in given:
@@ -223,17 +263,14 @@ class Operation(Remembered):
         for kind, dtype in zip(kinds, loop.inputs, strict=True):
             packers.append(None if type(kind) is Layout else pack_scalar(dtype))
         first, second = results[0][0], _plan.Operand(*results[1]) if len(results) > 1 else None
-        prepared = None
+        plan = None
         if first.size:
             operands = [
                 _plan.Operand(kind if type(kind) is Layout else None, dtype)
                 for kind, dtype in zip(kinds, loop.inputs, strict=True)
             ]
-            target = _runtime.get().target
             plan = _plan.elementwise(target, self.functor, first, loop.output, operands, self._position, second)
-            prepared = Prepared(plan)
-        slot = 1 if self._position or second else 0
-        return Call(first, tuple(packers), slot, prepared, loop, second.layout if second else None)
+        return Planned(first, second.layout if second else None, tuple(packers), loop, plan)
 
 
 class _OnlyWhere(Operation):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from cuarray import _fast_calls, _plan, _runtime
+from cuarray import _families, _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import as_dtype, as_scalar, check_castable, pack_scalar, resolve_reduction
 from cuarray._fast_calls import NOTHING, OUTPUT, SCRATCH, Remembered, Word
@@ -18,6 +20,7 @@ from cuarray._functions.creation import asarray, ascontiguousarray, astype
 from cuarray._launch import Prepared
 from cuarray._layout import Layout, broadcast_shapes, layout
 from cuarray._table import REDUCTIONS, Reduction
+from cuarray._tuning import Target
 
 
 class _Call:
@@ -114,32 +117,70 @@ def _prepare(
     result: np.dtype,
     mask: Layout | None,
     initial: bool,
+    family: str = "",
 ) -> _Call:
+    """`family`: the name of the row, where only the dtype of what is reduced decides on `loop` and `result`."""
     shape = tuple(extent for axis, extent in enumerate(source.shape) if axis not in axes)
     kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(source.shape))
     out = layout(result, shape)
     prepared: tuple[Prepared, ...] = ()
     scratch = 0
     if out.size:
-        if row.result != "index":  # a place is counted in C order; all else may go through memory as it stands
-            axes = tuple(sorted(axes, key=lambda axis: -abs(source.strides[axis])))
-        functor = row.masked if mask and row.masked else row.functor
-        plan = _plan.reduction(
-            _runtime.get().target,
-            functor,
-            row.accumulator_bytes,
-            source,
-            axes,
-            loop,
-            result,
-            arguments=arguments,
-            mask=mask,
-            initial=initial,
-            in_order=in_order,
-        )
-        prepared = tuple(Prepared(launch) for launch in plan.launches)
+        target = _runtime.get().target
+        plan = _planned(target, row, arguments, in_order, source, axes, loop, result, mask, initial)
+
+        def siblings() -> Iterator[_plan.Plan]:
+            for there in _families.other_dtypes([source]):
+                assert isinstance(there[0], Layout)
+                with contextlib.suppress(TypeError, ValueError):
+                    yield from plans(target, family, there[0], axes, initial)
+
+        wanted = siblings if family and not mask else None
+        prepared = tuple(Prepared(launch, wanted) for launch in plan.launches)
         scratch = plan.scratch_bytes
     return _Call(out, layout(result, kept), prepared, scratch)
+
+
+def _planned(
+    target: Target,
+    row: Reduction,
+    arguments: tuple[str, ...],
+    in_order: bool,
+    source: Layout,
+    axes: tuple[int, ...],
+    loop: np.dtype,
+    result: np.dtype,
+    mask: Layout | None,
+    initial: bool,
+) -> _plan.ReducePlan:
+    if row.result != "index":  # a place is counted in C order; all else may go through memory as it stands
+        axes = tuple(sorted(axes, key=lambda axis: -abs(source.strides[axis])))
+    return _plan.reduction(
+        target,
+        row.masked if mask and row.masked else row.functor,
+        row.accumulator_bytes,
+        source,
+        axes,
+        loop,
+        result,
+        arguments=arguments,
+        mask=mask,
+        initial=initial,
+        in_order=in_order,
+    )
+
+
+def plans(
+    target: Target, name: str, source: Layout, axes: tuple[int, ...], initial: bool = False
+) -> Iterator[_plan.Plan]:
+    """The launches of a row of the table, without a mask, for any target: no device is needed."""
+    loop, result = _loop_dtypes(name, source.dtype, None)
+    row = REDUCTIONS[name]
+    wanted = [(row, result)]
+    if row.centre is not None and loop.kind in "biu":
+        wanted = [(row.about_centres(), result), (REDUCTIONS[row.centre], _centre_dtype(loop))]
+    for own, dtype in wanted:
+        yield from _planned(target, own, (), False, source, axes, loop, dtype, None, initial).launches
 
 
 def _as_mask(name: str, where: Any, source: CuArray) -> CuArray | None:
@@ -233,6 +274,7 @@ def _reduce(
         result_dtype,
         None if mask is None else mask._layout,
         initial is not None,
+        name if dtype is None else "",
     )
     result = call.run(source, mask, given, centre)
     plain = out is None and mask is None and initial is None and not centred
@@ -261,15 +303,19 @@ class _Reduce(Remembered):
 reduce = _Reduce()
 
 
+def _centre_dtype(loop: np.dtype) -> np.dtype:
+    if loop.kind == "c":
+        return np.dtype(np.complex128)
+    if loop.kind in "biu":
+        return loop
+    return np.dtype(np.float32 if loop.itemsize == 2 else np.float64)
+
+
 def _centres(
     name: str, source: CuArray, axes: tuple[int, ...], loop: np.dtype, mask: CuArray | None, given: CuArray | None
 ) -> CuArray:
     """What the distances of a variance are taken from: one an output, in the dtype that the kernel accumulates in."""
-    wide = loop
-    if loop.kind == "c":
-        wide = np.dtype(np.complex128)
-    elif loop.kind not in "biu":
-        wide = np.dtype(np.float32 if loop.itemsize == 2 else np.float64)
+    wide = _centre_dtype(loop)
     shape = tuple(1 if axis in axes else extent for axis, extent in enumerate(source.shape))
     if given is not None:
         from cuarray._functions.manipulation import broadcast_to

@@ -336,7 +336,7 @@ def launch(
         for address, theirs, size in found.variables:
             ctypes.memmove(theirs, address, size)
         report_address = native.prepare(bits, len(ranges), words)
-        result = glue.launch_user(record.ctypes.data, 0, ctypes.addressof(buffer))
+        result = runtime.launch_user(record.ctypes.data, 0, ctypes.addressof(buffer))
         report = _Report.from_buffer_copy(_Report.from_address(report_address))
         for address, theirs, size in found.variables:
             ctypes.memmove(address, theirs, size)

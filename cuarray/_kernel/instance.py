@@ -77,10 +77,10 @@ class Instance:
         launcher, handle = runtime.launcher_for(self.function, *self._options)
         record = glue.make_record(launcher, handle, launch.grid, launch.block, launch.shared, self.offsets)
         record_address, stream = record.ctypes.data, launch.stream or runtime.stream
-        result = glue.launch_user(record_address, stream, arguments_address)
+        result = runtime.launch_user(record_address, stream, arguments_address)
         if result:
             runtime.launch_failed(
-                result, self.name, lambda: glue.launch_user(record_address, stream, arguments_address)
+                result, self.name, lambda: runtime.launch_user(record_address, stream, arguments_address)
             )
 
     # ---- what the compiler made of it

@@ -1,4 +1,4 @@
-"""LLVM IR for calls of the driver: by addresses of this process, which keep numba from caching the code on disk."""
+"""LLVM IR for launches and for calls of the driver: their addresses of this process keep numba from caching code."""
 
 from __future__ import annotations
 
@@ -20,6 +20,23 @@ I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 POINTER = I8.as_pointer()
 TYPES = {"i": I32, "I": I32, "B": I8, "Q": I64, "f": ir.FloatType(), "*": POINTER}
 NUMBA_TYPES = {"i": types.int32, "Q": types.int64, "f": types.float32}
+_PARAMETERS = POINTER.as_pointer()
+_LAUNCHER = ir.FunctionType(I32, [POINTER, *[I32] * 7, POINTER, _PARAMETERS, _PARAMETERS])
+
+
+def emit_launch(
+    builder: ir.IRBuilder,
+    launcher: ir.Value,
+    function: ir.Value,
+    extents: Sequence[ir.Value],
+    stream: ir.Value,
+    params: ir.Value,
+) -> ir.Value:
+    """LLVM IR for one call of a launcher: `extents` are grid, block and shared bytes as i32, the rest i64 or i8**."""
+    call = builder.inttoptr(launcher, _LAUNCHER.as_pointer())
+    null = ir.Constant(_PARAMETERS, None)
+    as_pointer = [builder.inttoptr(value, POINTER) for value in (function, stream)]
+    return builder.call(call, [as_pointer[0], *extents, as_pointer[1], params, null])
 
 
 def process_address(context: Any, builder: Any, address: int) -> ir.Value:

@@ -46,7 +46,6 @@ from cuarray._kernel.module import Module
 from cuarray._kernel.numba_arrays import CuArrayType
 from cuarray._kernel.numba_calls import I32, I64, TUPLE, intrinsic
 from cuarray._kernel.numba_streams import StreamType, stream_handle
-from cuarray._runtime import glue
 from cuarray._runtime.driver_functions import FailedLaunch
 
 # ---- modules and kernels: known when numba compiles, nothing at run time
@@ -477,7 +476,7 @@ def _emit_launch(
     narrow = [_narrow(builder, extent) for extent in extents]
 
     def call() -> ir.Value:
-        return glue.emit_launch(builder, launcher, function, narrow, on_stream, params)
+        return numba_calls.emit_launch(builder, launcher, function, narrow, on_stream, params)
 
     status = numba_calls.call_with_context(context, builder, call)
     with builder.if_then(cgutils.is_not_null(builder, status), likely=False):

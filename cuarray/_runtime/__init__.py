@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 
 from cuarray._runtime.base import (
     Function,
@@ -14,10 +15,11 @@ from cuarray._runtime.base import (
     builtin_source,
     short_name,
 )
-from cuarray._runtime.cling import define, define_headers, interpreter
+from cuarray._runtime.cling import define, define_headers, interpreter, when_started
 from cuarray._runtime.link import LinkedCode
 from cuarray._runtime.math_libraries import Block, Factorizations, Results, column_major
 from cuarray._runtime.memory import ForeignMemory, Memory
+from cuarray._tuning import Target
 
 __all__ = [
     "Block",
@@ -33,12 +35,14 @@ __all__ = [
     "Source",
     "builtin_source",
     "column_major",
+    "compile_for",
     "debug_requested",
     "define",
     "get",
     "interpreter",
     "requested_backend",
     "short_name",
+    "target_of",
 ]
 
 _current: Runtime | None = None
@@ -48,6 +52,26 @@ _lock = threading.Lock()
 def get() -> Runtime:
     """The backend that CUARRAY_BACKEND asks for (auto, cuda or host), started on the first call."""
     return _current or _start()
+
+
+def compile_for(arch: str, source: Source, names: Sequence[str]) -> None:
+    """Compile instances for an architecture like "sm_90a" and keep them on disk; needs no GPU."""
+    from cuarray._runtime import nvrtc
+
+    nvrtc.compile_family(source, names, arch)
+
+
+def target_of(arch: str) -> Target:
+    """The GPU that is usual for an architecture, as far as the choice of kernels needs it."""
+    from cuarray._runtime.link import compute_capability
+
+    major, minor, _ = compute_capability(arch)
+    return Target(
+        _PROCESSORS.get((major, minor), 132), block_threads=256, max_block_threads=1024, blocks_per_processor=8
+    )
+
+
+_PROCESSORS = {(7, 5): 40, (8, 0): 108, (8, 6): 84, (8, 9): 142, (9, 0): 132, (10, 0): 148, (12, 0): 170}
 
 
 def requested_backend() -> str:
@@ -76,10 +100,7 @@ def _start() -> Runtime:
                 from cuarray._runtime.host import HostRuntime
 
                 _current = HostRuntime()
-            from cuarray._kernel import numba_types
-
-            numba_types.register()
             from cuarray._interop import cppyy_arguments
 
-            cppyy_arguments.register(interpreter(), define, define_headers)
+            when_started(lambda cppyy: cppyy_arguments.register(cppyy, define, define_headers))
         return _current

@@ -10,13 +10,13 @@ import re
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from cuarray._errors import CudaError
-from cuarray._runtime import cling, glue
+from cuarray._runtime import glue, native
 from cuarray._runtime.link import LinkedCode
 from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import Memory, MemoryPool
@@ -116,7 +116,7 @@ class _CurrentStream(threading.local):
     """This thread's variable in kernels/current_stream.hpp."""
 
     def __init__(self) -> None:
-        self.cell = ctypes.c_uint64.from_address(int(cling.interpreter().gbl.ca.current_stream_cell()))
+        self.cell = ctypes.c_uint64.from_address(native.function("current_stream_cell")())
 
 
 class Capture:
@@ -159,9 +159,11 @@ class Runtime(ABC):
     stream_priorities: tuple[int, int] = (0, 0)  # the least and the greatest; lower numbers come first
 
     def __init__(self) -> None:
-        cling.define('#include "current_stream.hpp"', "the current stream")
         self._current_stream = _CurrentStream()
-        self.current_stream_address = cling.evaluate("&::ca::get_current_stream", "the current stream")
+        self._launch_builtin = native.function("launch_builtin")
+        # Launch a user's kernel: the addresses of its record and of its arguments, the stream between them.
+        self.launch_user: Callable[[int, int, int], int] = native.function("launch_user")
+        self.current_stream_address = native.address("get_current_stream")
         self.captures: dict[int, Capture] = {}  # by the handles of the streams that are captured
         self._streams: dict[int, _StreamInUse] = {}
         self._streams_lock = threading.RLock()  # a stream may be collected while another is added
@@ -172,11 +174,20 @@ class Runtime(ABC):
 
     # ---- kernels
     @abstractmethod
-    def load(self, source: Source, name: str, text: str = "") -> Function:
+    def load(
+        self, source: Source, name: str, text: str = "", family: Callable[[], Sequence[str]] | None = None
+    ) -> Function:
         """An instance of `source`, compiled if it was not yet; `name` is a C++ expression: &ns::f<T>.
 
-        text: C++ that the GPU's compiler needs for this instance after the source's.
+        text: C++ that the GPU's compiler needs for this instance after the source's. family: further instances that
+        are likely to be wanted; a backend may ask for their names, and compile them, in the background.
         """
+
+    compile_threads: int = 1  # that may compile ahead at the same time
+
+    @abstractmethod
+    def compile_ahead(self, source: Source, names: Sequence[str]) -> None:
+        """Do all of what `load` does for these instances that takes long."""
 
     @abstractmethod
     def variable(self, source: Source, name: str) -> tuple[int, ...]:
@@ -211,9 +222,11 @@ class Runtime(ABC):
 
     def launch(self, prepared: Any, *head: int) -> None:
         """Launch a built-in kernel (a `Prepared`) with the words of its parameter's head."""
-        result = glue.launch_builtin(prepared.address, self.stream, *head)
+        result = self._launch_builtin(prepared.address, self.stream, *head)
         if result:
-            self.launch_failed(result, prepared.name, lambda: glue.launch_builtin(prepared.address, self.stream, *head))
+            self.launch_failed(
+                result, prepared.name, lambda: self._launch_builtin(prepared.address, self.stream, *head)
+            )
 
     def launch_failed(self, result: int, kernel: str, again: Callable[[], int]) -> None:
         """Raise what a launch returned; a backend may see a reason to try again first."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import inspect
 import itertools
 import os
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 from cuarray._errors import CompileError
+from cuarray._runtime import native
+from cuarray._runtime.on_import import when_imported
 
 KERNELS = Path(__file__).resolve().parent.parent / "kernels"
 
@@ -23,16 +25,32 @@ CLING_ARGUMENTS = "-O2 -march=native"
 lock = threading.RLock()
 
 
-@functools.cache
+_interpreter: ModuleType | None = None
+
+
 def interpreter() -> ModuleType:
     """cppyy, with cuarray's headers on its include path."""
-    with lock:
-        os.environ.setdefault("EXTRA_CLING_ARGS", CLING_ARGUMENTS)
-        import cppyy
+    return _interpreter or _start()
 
-        cppyy.add_include_path(str(KERNELS))
-        cppyy.add_include_path(str(KERNELS / "host" / "include"))  # headers with CUDA's names: cuda_fp16.h ...
-        return cppyy
+
+def _start() -> ModuleType:
+    global _interpreter
+    os.environ.setdefault("EXTRA_CLING_ARGS", CLING_ARGUMENTS)
+    import cppyy  # not under our lock: another thread may be importing it, and then wait for us
+
+    with lock:
+        if _interpreter is None:
+            cppyy.add_include_path(str(KERNELS))
+            cppyy.add_include_path(str(KERNELS / "host" / "include"))  # headers with CUDA's names: cuda_fp16.h ...
+            if native.library().table:
+                inspect.unwrap(cppyy.cppdef)("#define CA_NATIVE_LOADED")
+            _interpreter = cppyy
+        return _interpreter
+
+
+def when_started(callback: Callable[[ModuleType], None]) -> None:
+    """Call back with cppyy once it is imported, by whomever: now, if it is."""
+    when_imported("cppyy", lambda: callback(interpreter()))
 
 
 _UNDEFINED = "it calls a function that is declared but not defined for the CPU; stderr has its name"

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,8 +37,9 @@ _PREFETCH_BYTES = 1 << 20  # below this, faulting the pages in is as quick as as
 def device_count() -> int:
     """How many CUDA devices answer: 0 also where there is no driver."""
     try:
+        ctypes.CDLL("libcuda.so.1")  # without a driver, the import of the bindings is 120 ms for nothing
         from cuda.bindings import runtime
-    except ImportError:
+    except (ImportError, OSError):
         return 0
     try:
         result, count = runtime.cudaGetDeviceCount()
@@ -133,8 +134,15 @@ class CudaRuntime(Runtime):
         raise kind(f"{call}{f' of kernel {kernel}' if kernel else ''} failed: {name} ({text}){hint}", result, name)
 
     # ---- kernels
-    def load(self, source: Source, name: str, text: str = "") -> Function:
-        return self._code.load(source, name, text)
+    def load(
+        self, source: Source, name: str, text: str = "", family: Callable[[], Sequence[str]] | None = None
+    ) -> Function:
+        return self._code.load(source, name, text, family)
+
+    compile_threads = nvrtc.THREADS
+
+    def compile_ahead(self, source: Source, names: Sequence[str]) -> None:
+        nvrtc.compile_family(source, names, self.architecture)
 
     def launcher_for(
         self, function: Function, cluster: tuple[int, int, int] | None, cooperative: bool

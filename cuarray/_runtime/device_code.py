@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cuarray._runtime import nvrtc
@@ -37,12 +38,15 @@ class DeviceCode:
     def __init__(self, runtime: CudaRuntime) -> None:
         self._runtime = runtime
         self._functions: dict[tuple[Source, str], Function] = {}
+        self._objects: dict[bytes, Any] = {}  # what several instances were compiled into is loaded once
         self._programs: dict[Source, _Program] = {}  # of sources with variables
         self._copies: dict[str, dict[_Program, tuple[int, int]]] = {}  # a variable's address and size by program
         self._lock = threading.RLock()
 
-    def load(self, source: Source, name: str, text: str = "") -> Function:
-        """An instance of a kernel; `text` is C++ that it needs after the source's."""
+    def load(
+        self, source: Source, name: str, text: str = "", family: Callable[[], Sequence[str]] | None = None
+    ) -> Function:
+        """An instance of a kernel; `text` is C++ that it needs after the source's, `family` as for `nvrtc.compile`."""
         found = self._functions.get((source, name))
         if found is None:
             with self._lock:
@@ -52,7 +56,7 @@ class DeviceCode:
                         self._extend(source, name, text)
                         found = self._programs[source].functions[name]
                     else:
-                        binary = nvrtc.compile(source, (name,), self._runtime.architecture, text)
+                        binary = nvrtc.compile(source, (name,), self._runtime.architecture, text, family=family)
                         found = self._function(source, self._object(source, binary), binary.symbols[name])
                     self._functions[source, name] = found
         return found
@@ -67,7 +71,12 @@ class DeviceCode:
     def _object(self, source: Source, binary: nvrtc.Binary) -> Any:
         from cuda.core import ObjectCode
 
-        return ObjectCode.from_cubin(binary.code, name=source.name)
+        if source.variables:  # each program has its own
+            return ObjectCode.from_cubin(binary.code, name=source.name)
+        found = self._objects.get(binary.code)
+        if found is None:
+            found = self._objects[binary.code] = ObjectCode.from_cubin(binary.code, name=source.name)
+        return found
 
     def _function(self, source: Source, code: Any, symbol: str) -> Function:
         kernel = code.get_kernel(symbol)

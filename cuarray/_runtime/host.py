@@ -8,12 +8,13 @@ import itertools
 import os
 import platform
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from cuarray._errors import ERROR_CLASSES, LAUNCH_ERRORS, CudaError, LaunchError, NoDeviceError
-from cuarray._runtime import cling
+from cuarray._runtime import cling, native, notice
 from cuarray._runtime.base import Capture, Function, KernelAttributes, Occupancy, Runtime, Source, short_name
 from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import MemoryPool
@@ -40,9 +41,9 @@ class _Event:
 class _Recording:
     """C++ that holds the launches of a graph."""
 
-    def __init__(self, host: Any) -> None:
-        self._destroy = host.recording_destroy
-        self.address = int(host.recording_create())
+    def __init__(self, functions: Any) -> None:
+        self._destroy = functions.recording_destroy
+        self.address = functions.recording_create()
 
     def __del__(self) -> None:
         self._destroy(self.address)
@@ -58,25 +59,21 @@ class HostRuntime(Runtime):
 
     def __init__(self) -> None:
         super().__init__()
-        cling.define('#include "host/recording.hpp"', "the host runtime")
-        self.launcher = cling.evaluate("&::ca::host::launch_on_stream", "the host runtime")
-        cling.define('#include "memory_pool.hpp"', "the memory pool")
+        self.launcher = native.address("host::launch_on_stream")
         self.cores = len(os.sched_getaffinity(0))
         self.target = Target(processors=self.cores, block_threads=1, max_block_threads=1024, blocks_per_processor=1)
         self.total_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.pool = MemoryPool(
-            cling.evaluate("&::ca::host_allocate", "the memory pool"),
-            cling.evaluate("&::ca::host_release", "the memory pool"),
+            native.address("host_allocate"),
+            native.address("host_release"),
             0,
             self.total_memory * 9 // 10,
         )
         self._functions: dict[tuple[Source, str], Function] = {}
-        self._host = cling.interpreter().gbl.ca.host
-        self._replay = self._host.recording_replay
-        self._replay.__release_gil__ = True
+        self._native = native.functions("host::")
         self._stream_handles = itertools.count(16, 16)  # not 1 and 2, CUDA's default streams
-        os.register_at_fork(after_in_child=self._host.reset_after_fork)
-        os.register_at_fork(after_in_child=self._host.unlock_recordings_after_fork)
+        os.register_at_fork(after_in_child=self._native.reset_after_fork)
+        os.register_at_fork(after_in_child=self._native.unlock_recordings_after_fork)
 
     def driver_function(self, name: str) -> int:
         cling.define_once(
@@ -84,13 +81,21 @@ class HostRuntime(Runtime):
         )
         return cling.evaluate(f"&::ca::host::driver::{name}", name)
 
-    def load(self, source: Source, name: str, text: str = "") -> Function:
+    def compile_ahead(self, source: Source, names: Sequence[str]) -> None:
+        for name in names:
+            self.load(source, name)
+
+    def load(
+        self, source: Source, name: str, text: str = "", family: Callable[[], Sequence[str]] | None = None
+    ) -> Function:
         function = self._functions.get((source, name))
         if function is None:
-            with cling.lock:
+            cling.interpreter()  # what its start takes is no compilation
+            with cling.lock, notice.long_compile(f"kernel {short_name(name)}", "this process needs it only once"):
+                cling.define_once("kernels on the CPU", '#include "host/recording.hpp"', "kernels on the CPU")
                 cling.define_once(source.key or source.digest, cling.as_kernel_source(source.text), source.name)
                 description = cling.evaluate(f"&::ca::host::kernel_description<{name}>", f"kernel {short_name(name)}")
-                handle = int(self._host.register_kernel(description))
+                handle = self._native.register_kernel(description)
                 function = self._functions[source, name] = Function(handle)
         return function
 
@@ -160,18 +165,18 @@ class HostRuntime(Runtime):
 
     # ---- graphs
     def _begin_capture(self, stream: int) -> Any:
-        return _Recording(self._host)
+        return _Recording(self._native)
 
     def _join_capture(self, capture: Capture, stream: int) -> None:
-        self._host.recording_add_stream(capture.native.address, stream)
+        self._native.recording_add_stream(capture.native.address, stream)
 
     def _end_capture(self, capture: Capture, discard: bool) -> Any:
         for stream in capture.streams:
-            self._host.recording_remove_stream(stream)
+            self._native.recording_remove_stream(stream)
         return None if discard else capture.native
 
     def launch_graph(self, graph: Any, stream: int) -> None:
-        self.check(int(self._replay(graph.address, stream)), "cuGraphLaunch")
+        self.check(self._native.recording_replay(graph.address, stream), "cuGraphLaunch")
 
     # ---- libraries
     @functools.cached_property

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 
 from cuarray._errors import OutOfMemoryError
-from cuarray._runtime import cling
+from cuarray._runtime import native
 
 
 class Memory:
@@ -45,24 +45,26 @@ class MemoryPool:
     """Size-classed memory over a driver's allocate and release functions, given by their addresses."""
 
     def __init__(self, allocate: int, release: int, flags: int, limit: int) -> None:
-        cling.define('#include "memory_pool.hpp"', "the memory pool")
-        ca = cling.interpreter().gbl.ca
+        native_pool = native.functions("pool_")
         # For memory checkers, which see the driver's blocks only.
         pooled = os.environ.get("CUARRAY_MEMORY_POOL", "1") != "0"
-        self._pool = int(ca.pool_create(allocate, release, flags, limit, pooled))
-        self._allocate = ca.pool_allocate
-        self._free = ca.pool_free
-        self._allocate_scratch = ca.pool_allocate_scratch
-        self._free_scratch = ca.pool_free_scratch
-        self._trim = ca.pool_trim
-        self._set_limit = ca.pool_set_limit
-        self._last_error = ca.pool_last_error
-        self._statistics = ca.pool_statistics
-        self._ca, self.has_events = ca, False
+        self._pool = int(native_pool.create(allocate, release, flags, limit, pooled))
+        self._allocate = native_pool.allocate
+        self._free = native_pool.free
+        self._allocate_scratch = native_pool.allocate_scratch
+        self._free_scratch = native_pool.free_scratch
+        self._trim = native_pool.trim
+        self._set_limit = native_pool.set_limit
+        self._last_error = native_pool.last_error
+        self._statistics = native_pool.statistics
+        self._native, self.has_events = native_pool, False
         self._open = True
         atexit.register(self._close)
         # A child must not inherit the lock in a state that no thread of its own will change.
-        lock, unlock = functools.partial(ca.pool_lock, self._pool), functools.partial(ca.pool_unlock, self._pool)
+        lock, unlock = (
+            functools.partial(native_pool.lock, self._pool),
+            functools.partial(native_pool.unlock, self._pool),
+        )
         os.register_at_fork(before=lock, after_in_parent=unlock, after_in_child=unlock)
 
     def _close(self) -> None:
@@ -111,7 +113,7 @@ class MemoryPool:
         import numpy as np
 
         out = np.zeros(5, np.uint64)
-        self._statistics(self._pool, out)
+        self._statistics(self._pool, out.ctypes.data)
         return tuple(int(value) for value in out)  # type: ignore[return-value]
 
     def trim(self) -> int:
@@ -125,39 +127,39 @@ class MemoryPool:
     # ---- streams and graphs
     def set_events(self, *functions: int) -> None:
         """The driver's functions that create, record, query, synchronise and destroy an event, by their addresses."""
-        self._ca.pool_set_events(self._pool, *functions)
+        self._native.set_events(self._pool, *functions)
         self.has_events = True
 
     def set_fills(self, fill: int, synchronize: int) -> None:
         """The driver's functions that set memory in order with a stream and wait for a stream, by their addresses."""
-        self._ca.pool_set_fills(self._pool, fill, synchronize)
+        self._native.set_fills(self._pool, fill, synchronize)
 
     def add_stream(self, stream: int, blocking: bool) -> None:
         """Work may be queued on this stream from now on; once for each who uses it."""
         if self.has_events:  # without events work is done at once, and no stream needs to be told from another
-            self._ca.pool_add_stream(self._pool, stream, blocking)
+            self._native.add_stream(self._pool, stream, blocking)
 
     def remove_stream(self, stream: int) -> None:
         """The stream is about to be destroyed, as far as one of those who added it is concerned."""
         if self.has_events and self._open:
-            self._ca.pool_remove_stream(self._pool, stream)
+            self._native.remove_stream(self._pool, stream)
 
     def begin_capture(self) -> int:
         """A handle for what a graph will keep."""
-        return int(self._ca.pool_begin_capture(self._pool))
+        return int(self._native.begin_capture(self._pool))
 
     def join_capture(self, capture: int, stream: int) -> None:
         """What is allocated and freed with this stream current is kept for the graph from now on."""
-        self._ca.pool_join_capture(self._pool, capture, stream)
+        self._native.join_capture(self._pool, capture, stream)
 
     def leave_capture(self, stream: int) -> None:
         """This stream is no longer captured."""
-        self._ca.pool_leave_capture(self._pool, stream)
+        self._native.leave_capture(self._pool, stream)
 
     def release_capture(self, capture: int) -> None:
         """The graph is gone: what was kept for it may be used again."""
         if self._open:
-            self._ca.pool_release_capture(self._pool, capture)
+            self._native.release_capture(self._pool, capture)
 
     @property
     def last_error(self) -> int:

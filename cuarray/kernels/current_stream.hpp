@@ -1,13 +1,11 @@
 // The stream that this thread's work is queued on: one variable for Python, njit and C++. 0: the legacy default stream.
 #pragma once
+#include "process_wide.hpp"
 
 namespace ca {
 
-// Local to a function because the JIT cannot link thread_local variables of a namespace.
-__attribute__((noinline)) inline void*& current_stream() noexcept {
-  static thread_local void* stream = nullptr;
-  return stream;
-}
+CA_THREAD_WIDE(void*, current_stream_place)
+inline void*& current_stream() noexcept { return *current_stream_place(); }
 inline void* get_current_stream() noexcept { return current_stream(); }
 inline void set_current_stream(void* stream) noexcept { current_stream() = stream; }
 

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "../process_wide.hpp"
 #include "fiber.hpp"
 #include "vector_types.hpp"
 #include "workers.hpp"
@@ -115,12 +116,7 @@ struct Block {
   }
 };
 
-// `const` lets the compiler call it once in a kernel: a kernel's thread stays on one OS thread. The variable is local
-// to the function because the JIT cannot link thread_local ones of a namespace.
-__attribute__((const, noinline)) inline Block* current() noexcept {
-  static thread_local Block block;
-  return &block;
-}
+CA_THREAD_WIDE(Block, current)
 
 }  // namespace ca::host
 
@@ -140,10 +136,7 @@ struct ScratchList {
   void release() { lock.clear(std::memory_order_release); }
 };
 
-__attribute__((noinline)) inline ScratchList*& scratch_list() noexcept {
-  static ScratchList* list = new ScratchList;
-  return list;
-}
+CA_PROCESS_WIDE(ScratchList*, scratch_list, new ScratchList)
 
 inline Scratch* borrow_scratch() noexcept {
   ScratchList& list = *scratch_list();

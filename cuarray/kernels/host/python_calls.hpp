@@ -1,5 +1,5 @@
-// The library's own functions called from Python: a call that was made before costs no interpreted code. Compiled by
-// Cling on both backends; _fast_calls.py is its only user.
+// The library's own functions called from Python: a call that was made before costs no interpreted code. Part of
+// the native library; _fast_calls.py is its only user.
 //
 //   Memory    a block of the pool, as _runtime.memory.Memory.
 //   Recipes   of one function (a Remembered of Python's): for arguments of certain kinds, what to allocate, and what to

@@ -1,5 +1,5 @@
 // Launches of users' kernels from Python: two types of Python objects, so that a call that was made before costs no
-// interpreted code. Compiled by Cling on both backends; _kernel/fast_launch.py is its only user.
+// interpreted code. Part of the native library; _kernel/fast_launch.py is its only user.
 //
 //   Calls     one a kernel. Called with what stands between the brackets, it returns what that means: a Launcher, or a
 //             kernel with template arguments. It also holds the patterns of arguments that were launched with.

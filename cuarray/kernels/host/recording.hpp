@@ -63,10 +63,8 @@ struct Recordings {
   void unlock() noexcept { flag.clear(std::memory_order_release); }
 };
 
-__attribute__((noinline)) inline Recordings& recordings() noexcept {
-  static Recordings* all = new Recordings;
-  return *all;
-}
+CA_PROCESS_WIDE(Recordings*, recordings_instance, new Recordings)
+inline Recordings& recordings() noexcept { return *recordings_instance(); }
 
 inline bool record(Recordings& all, Recording& recording, RecordedLaunch launch, void** args) {
   const KernelDescription& parameters = *all.kernels.at(launch.function);

@@ -1,6 +1,8 @@
 // A pool of OS threads that help a caller with a job. The caller always takes part and never depends on a helper to
 // make progress, so any number of threads may run jobs at once.
 #pragma once
+#include "../process_wide.hpp"
+
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -55,16 +57,10 @@ template <class Condition> inline bool spin_until(Condition condition) noexcept 
 }
 
 // Never destroyed: its threads are detached and run until the process ends.
-__attribute__((noinline)) inline Workers*& workers_instance() noexcept {
-  static Workers* workers = new Workers;
-  return workers;
-}
+CA_PROCESS_WIDE(Workers*, workers_instance, new Workers)
 
-// Threads that work on one launch, the calling one included.
-__attribute__((noinline)) inline std::atomic<unsigned>& worker_limit() noexcept {
-  static std::atomic<unsigned> limit{0};  // 0: not known yet
-  return limit;
-}
+// Threads that work on one launch, the calling one included. 0: not known yet.
+CA_PROCESS_WIDE(std::atomic<unsigned>, worker_limit, 0)
 
 inline unsigned available_cores() noexcept {
   cpu_set_t set;

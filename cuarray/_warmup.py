@@ -1,0 +1,159 @@
+"""Compiling ahead: kernels of named functions, before their first call."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+import numpy as np
+
+from cuarray import _plan, _runtime
+from cuarray._dtypes import as_dtype
+from cuarray._functions import _reduction
+from cuarray._functions._operation import Operation, copy_operation
+from cuarray._functions.elementwise import FUNCTIONS
+from cuarray._layout import Layout, layout
+from cuarray._table import REDUCTIONS
+from cuarray._tuning import Target
+
+OPS = (
+    "copy", "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "negative", "absolute",
+    "square", "sqrt", "exp", "log", "sin", "cos", "tanh", "maximum", "minimum", "equal", "not_equal", "less",
+    "less_equal", "greater", "greater_equal", "isnan", "sum", "mean", "min", "max", "argmax", "argmin", "prod", "std",
+    "all", "any",
+)  # fmt: skip
+DTYPES = ("float32", "float64", "int64")
+
+_LINE, _PLANE = (1 << 20,), (1024, 1024)
+
+
+def warmup(ops: Any = None, dtypes: Any = None, *, progress: bool | None = None) -> None:
+    """Compile kernels now, so that first calls need not wait for the compiler.
+
+    ops: names of elementwise functions and reductions, and "copy" (copies, fills, casts); by default those that are
+    used most. dtypes: of the operands; by default float32, float64 and int64. For each there are kernels for operands
+    that are contiguous, scalars, strided and broadcast. progress: whether stderr shows how far it is; by default if it
+    is a terminal. On the GPU the kernels are on disk afterwards, for later processes, too, and nothing is loaded; on
+    the CPU they are compiled for this process.
+
+    ValueError for a name that is none of these, TypeError for what is no dtype of arrays.
+
+    >>> import cuarray as ca
+    >>> ca.warmup(["add"], ["float32"])
+    """
+    runtime = _runtime.get()
+    _compile(
+        instances(ops, dtypes, runtime.target),
+        lambda header, names: runtime.compile_ahead(_runtime.builtin_source(header), names),
+        runtime.compile_threads,
+        progress,
+    )
+
+
+def warmup_for(
+    arch: str, ops: Any = None, dtypes: Any = None, *, progress: bool | None = None, threads: int = 2
+) -> int:
+    """The same for the GPUs of an architecture like "sm_90a", which need not be there; how many kernels there are."""
+    groups = instances(ops, dtypes, _runtime.target_of(arch))
+    _compile(
+        groups,
+        lambda header, names: _runtime.compile_for(arch, _runtime.builtin_source(header), names),
+        threads,
+        progress,
+    )
+    return sum(len(names) for _, _, names in groups)
+
+
+Group = tuple[str, str, list[str]]  # the function, its kernels' header, and their names
+
+
+def instances(ops: Any, dtypes: Any, target: Target) -> list[Group]:
+    """What `warmup` compiles for these arguments: the kernels of each function."""
+    names = OPS if ops is None else (ops,) if isinstance(ops, str) else tuple(ops)
+    for name in names:
+        if not isinstance(name, str) or (name not in REDUCTIONS and _operation(name) is None):
+            raise ValueError(
+                f"warmup: ops: {name!r} is not the name of an elementwise function or a reduction, or 'copy'"
+            )
+    if isinstance(dtypes, str | type | np.dtype):
+        dtypes = (dtypes,)
+    wanted = [as_dtype(dtype, "dtypes") for dtype in (DTYPES if dtypes is None else dtypes)]
+    groups: list[Group] = []
+    for name in names:
+        by_header: dict[str, dict[str, None]] = {}
+        for plan in _plans(name, wanted, target):
+            by_header.setdefault(plan.instance.header, {})[f"&{plan.instance.name}"] = None
+        groups += [(name, header, list(found)) for header, found in by_header.items()]
+    return groups
+
+
+def _operation(name: str) -> Operation | None:
+    return copy_operation if name == "copy" else FUNCTIONS.get(name)
+
+
+def _plans(name: str, dtypes: Sequence[np.dtype], target: Target) -> Iterator[_plan.Plan]:
+    operation = _operation(name)
+    for dtype in dtypes:
+        if name in REDUCTIONS:
+            for source, axes in _reduced(dtype):
+                yield from _reduction.plans(target, name, source, axes)
+        elif operation is not None:
+            for kinds in _operands(dtype, operation.nin):
+                with contextlib.suppress(TypeError):  # NumPy has no such loop
+                    planned = operation.plan(target, kinds)
+                    if planned.plan is not None:
+                        yield planned.plan
+
+
+def _reduced(dtype: np.dtype) -> Iterator[tuple[Layout, tuple[int, ...]]]:
+    for shape in ((1000,), _LINE):
+        yield layout(dtype, shape), (0,)
+    plane = layout(dtype, _PLANE)
+    yield from ((plane, axes) for axes in ((0,), (1,), (0, 1)))
+
+
+def _operands(dtype: np.dtype, nin: int) -> Iterator[list[Any]]:
+    """Kinds of operands as users' arrays have them: contiguous, scalar, strided, broadcast."""
+    line, plane, row = layout(dtype, _LINE), layout(dtype, _PLANE), layout(dtype, _PLANE[1:])
+    turned = layout(dtype, _PLANE, plane.strides[::-1])
+    strided = layout(dtype, _LINE, (2 * dtype.itemsize,))
+    scalar = {"b": bool, "i": int, "u": int, "c": complex}.get(dtype.kind, float)
+    yield [line] * nin
+    yield [strided] * nin
+    if nin == 1:
+        yield [scalar]
+        yield [layout(dtype, _PLANE, (plane.strides[0] * 2, dtype.itemsize))]
+    if nin == 2:
+        yield from ([line, scalar], [scalar, line], [plane, turned], [plane, row], [row, plane])
+
+
+def _compile(
+    groups: Sequence[Group], work: Callable[[str, Sequence[str]], None], threads: int, progress: bool | None
+) -> None:
+    show = sys.stderr.isatty() if progress is None else progress
+    if threads == 1:
+        for done, (name, header, names) in enumerate(groups):
+            _show(show, done, len(groups), name)
+            work(header, names)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            futures = {pool.submit(work, header, names): name for name, header, names in groups}
+            try:
+                for done, future in enumerate(as_completed(futures), 1):
+                    future.result()
+                    _show(show, done, len(groups), futures[future])
+            finally:
+                pool.shutdown(cancel_futures=True)
+    _show(show, len(groups), len(groups), "")
+    if show:
+        print(file=sys.stderr)
+
+
+def _show(show: bool, done: int, count: int, name: str) -> None:
+    if show:
+        width = 30
+        bar = "#" * (width * done // max(count, 1))
+        print(f"\rcompiling [{bar:<{width}}] {done}/{count} {name:<16}", end="", file=sys.stderr, flush=True)
