@@ -510,6 +510,8 @@ class CuArray:
         device: Any = None,
     ) -> CuArray:
         """The array in another dtype; see `cuarray.astype`."""
+        if order == "K" and casting == "unsafe" and copy is True and device is None:
+            return F.cast(self, dtype)
         return F.astype(self, dtype, order=order, casting=casting, copy=copy, device=device)
 
     def view(self, dtype: Any = None) -> CuArray:

@@ -184,6 +184,83 @@ def test_division_of_integers_at_their_limits(code: str) -> None:
             np.testing.assert_array_equal(actual, getattr(np, name)(x, y))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("bases", "exponents"),
+    [
+        ((0.5, 3), (-1074, 1000)),
+        ((0.99, 1.01), (-1e5, 1e5)),
+        ((-4, 4), (-3, 3)),
+        ((0, 1e-37), (-1, 1.1)),
+        ((0, 1e30), (-2, 2)),
+    ],
+)
+def test_powers_of_any_size(dtype: str, bases: tuple[float, float], exponents: tuple[float, float]) -> None:
+    """Results that overflow or are subnormal, bases near 1, negative and subnormal ones."""
+    if np.dtype(np.longdouble).itemsize <= 8 and dtype == "float64":
+        pytest.skip("no type here is wider than float64")
+    random = np.random.default_rng(4)
+    x, y = (random.uniform(*limits, 20_000).astype(dtype) for limits in (bases, exponents))
+    y[::3] = np.rint(y[::3])
+    actual = np.asarray(ca.power(ca.array(x), ca.array(y)))
+    with np.errstate(all="ignore"):
+        exact = x.astype(np.float64 if dtype == "float32" else np.longdouble) ** y
+        expected = exact.astype(dtype)
+    some = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~some], expected[~some])
+    limit = 4.0 if _runtime.get().host_is_device else 16.0
+    assert ulps(actual[some], exact[some]).max() <= limit
+
+
+@pytest.mark.parametrize("code", "bBhHiIlL")
+@settings(max_examples=10)
+@given(data=st.data())
+def test_powers_of_integers_wrap_around(code: str, data: st.DataObject) -> None:
+    dtype = np.dtype(code)
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    n = data.draw(st.integers(1, 70))
+    base = np.frombuffer(random.bytes(n * dtype.itemsize), dtype)
+    exponent = random.integers(0, data.draw(st.sampled_from([2, 13, 127])), n).astype(dtype)
+    scalar = int(exponent[0])
+    for _ in range(2):
+        np.testing.assert_array_equal(np.asarray(ca.power(ca.array(base), ca.array(exponent))), base**exponent)
+        np.testing.assert_array_equal(np.asarray(ca.array(base) ** scalar), base**scalar)
+
+
+def test_float64_becomes_float16_in_one_rounding() -> None:
+    """Numbers beside the middle of two neighbours by less than a float32 tells, and all else that float16 has."""
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = np.sort(halves[np.isfinite(halves)]).astype(np.float64)
+    middles = (halves[1:] + halves[:-1]) / 2
+    numbers = np.concatenate([middles, np.nextafter(middles, -np.inf), np.nextafter(middles, np.inf), halves])
+    numbers = np.concatenate(
+        [numbers, [65519.99999999999, 65520, 1e300, -1e300, 1e-300, 5e-324, np.inf, -np.inf, np.nan]]
+    )
+    with np.errstate(all="ignore"):
+        expected = numbers.astype(np.float16)
+    np.testing.assert_array_equal(bits(ca.array(numbers).astype(np.float16)), bits(ca.array(expected)))
+
+
+@pytest.mark.parametrize(
+    "name", ["less", "equal", "isnan", "signbit", "negative", "copysign", "maximum", "logical_and"]
+)
+def test_all_numbers_of_float16(name: str) -> None:
+    x = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    operands = (x, np.random.default_rng(5).permutation(x))[: ELEMENTWISE[name].ufunc.nin]
+    with np.errstate(all="ignore"):
+        expected = getattr(np, name)(*operands)
+    for chosen in (slice(None), slice(None, 1500)):
+        actual = getattr(ca, name)(*(ca.array(own[chosen]) for own in operands))
+        np.testing.assert_array_equal(np.asarray(actual), expected[chosen])
+
+
+@pytest.mark.parametrize("code", "bBhHiIlL")
+def test_bits_are_counted(code: str) -> None:
+    dtype = np.dtype(code)
+    x = np.frombuffer(np.random.default_rng(6).bytes(999 * dtype.itemsize), dtype)
+    np.testing.assert_array_equal(np.asarray(ca.bitwise_count(ca.array(x))), np.bitwise_count(x))
+
+
 SPECIAL = r"""
 import numpy as np, cuarray as ca
 for dtype in ("float32", "float64"):

@@ -15,6 +15,7 @@ from cuarray._functions.creation import (
     asfortranarray,
     asnumpy,
     astype,
+    cast,
     copy,
     copyto,
     empty,

@@ -90,6 +90,8 @@ class Ufunc(Operation):
 
     def _call(self, *operands: Any, **options: Any) -> Any:
         if options or len(operands) != self._simple:
+            if self.nout > 1 and not options and len(operands) == self.nin:
+                return self.apply(operands, (None,) * self.nout)
             if len(options) == 1 and "out" in options and len(operands) == self._simple:
                 (out,) = self._outs((), options["out"])
                 return super()._call(*operands, out=out)

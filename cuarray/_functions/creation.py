@@ -316,6 +316,21 @@ def _copied(x: CuArray, order: str = "K") -> CuArray:
     return result
 
 
+class _Cast(Remembered):
+    """A new array with the elements of an array as a dtype, whatever is lost."""
+
+    def _call(self, x: CuArray, dtype: Any) -> CuArray:
+        wanted = as_storage_dtype(dtype)
+        result = copy_operation(x, dtype=wanted, casting="unsafe")
+        call = copy_operation.find([x._layout], (None,), wanted, "unsafe")
+        if call.prepared is not None:
+            _fast_calls.remember(self, (x, dtype), (), call.out_layout, [(call.prepared, call.head((x,), [0]))])
+        return result
+
+
+cast = _Cast()
+
+
 def astype(
     x: Any,
     dtype: Any,
@@ -338,6 +353,8 @@ def astype(
     check_device(device)
     x = asarray(x)
     order = check_order(order)
+    if order == "K" and casting == "unsafe" and copy:
+        return cast(x, dtype)
     wanted = as_storage_dtype(dtype)
     if casting != "unsafe":
         check_castable(x.dtype, wanted, casting, "astype")

@@ -34,7 +34,20 @@ class Comparison(Ufunc):
 class Power(Ufunc):
     """Powers; integers to negative integer powers are refused, as they are no integers."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        # For integers whose exponents have been looked at: its calls are decided by kinds.
+        self._of_whole = Ufunc(name)
+
     def _call(self, *operands: Any, **options: Any) -> Any:
+        if len(operands) == 2 and not options and _is_whole(operands[0]):
+            exponent = operands[1]
+            if type(exponent) is CuArray:
+                known = exponent.dtype.kind == "i" and exponent.size and exponent.min().item() >= 0
+            else:
+                known = type(exponent) is int and exponent >= 0
+            if known:
+                return self._of_whole(*operands)
         exponent = operands[1] if len(operands) > 1 else 0.0
         if type(exponent) is not float and not (type(exponent) is CuArray and exponent.dtype.kind != "i"):
             operands = self._without_negative(operands, options)
@@ -51,6 +64,10 @@ class Power(Ufunc):
             if bool((exponent < 0).any()) if type(exponent) is CuArray else exponent < 0:
                 raise ValueError("Integers to negative integer powers are not allowed.")
         return (*values, *operands[2:])
+
+
+def _is_whole(base: Any) -> bool:
+    return type(base) is int or (type(base) is CuArray and base.dtype.kind in "iu")
 
 
 elementwise = Ufunc

@@ -32,6 +32,8 @@ template <class Op> inline constexpr bool takes_stored = false;
 
 // Functors that the CPU calls with simd<T> (host/simd.hpp) for floating T: they decide by select() instead of branches.
 struct InVectors {};
+// Of these, the ones that it calls so for integers of four and eight bytes, too.
+template <class Op> inline constexpr bool integers_in_vectors = false;
 // Of two values that are both known: ?: would let the compiler move a value's computation into a branch, which cannot be
 // vectorised.
 template <class T> __device__ inline T select(bool condition, T a, T b) { return condition ? a : b; }
@@ -125,6 +127,7 @@ struct Power : InVectors {
     }
   }
 };
+template <> inline constexpr bool integers_in_vectors<Power> = true;
 struct FloatPower : InVectors {
   template <class T> __device__ T operator()(T base, T exponent) const { return pow(base, exponent); }
 };

@@ -80,10 +80,13 @@ struct RightShift {
 };
 struct BitwiseCount {  // of the absolute value
   template <class T> __device__ unsigned char operator()(T x) const {
-    u64 bits = magnitude(x);
-    bits -= (bits >> 1) & 0x5555555555555555ul;
-    bits = (bits & 0x3333333333333333ul) + ((bits >> 2) & 0x3333333333333333ul);
-    return static_cast<unsigned char>((((bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0ful) * 0x0101010101010101ul) >> 56);
+    using U = make_unsigned_t<T>;  // no wider: a vector has more narrow lanes
+    constexpr U all = U(~U(0));
+    U bits = magnitude(x);
+    bits = U(bits - (U(bits >> 1) & (all / 3)));
+    bits = U((bits & (all / 5)) + (U(bits >> 2) & (all / 5)));
+    bits = U((bits + (bits >> 4)) & (all / 17));  // of each byte
+    return static_cast<unsigned char>(U(bits * (all / 255)) >> (sizeof(U) * 8 - 8));
   }
 };
 

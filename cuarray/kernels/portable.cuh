@@ -184,7 +184,10 @@ struct float16 {
 #if CA_ON_DEVICE
     asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x));
 #else
-    bits = bit_cast<unsigned short>(static_cast<_Float16>(x));
+    // The digits that a float does not hold become one, the last that it does hold ("round to odd").
+    constexpr u64 beyond = (1ul << 29) - 1;
+    const u64 word = bit_cast<u64>(x), last = ((word & beyond) + beyond) & (beyond + 1);
+    bits = float16(float(bit_cast<double>((word & ~beyond) | last))).bits;
 #endif
   }
   __device__ operator float() const {

@@ -122,9 +122,12 @@ template <class Stored, class Loop> struct computed<Array<Stored, Loop>> { using
 template <class Loop> struct computed<Scalar<Loop>> { using type = compute_t<Loop>; };
 
 // Whether the functor is called with simd<T>.
+template <class Op, class T>
+inline constexpr bool has_vectors_of =
+    is_floating<T> || (ops::integers_in_vectors<Op> && is_integer<T> && sizeof(T) >= 4);
 template <class Op, class T, class... In>
-inline constexpr bool in_vectors =
-    std::is_base_of_v<ops::InVectors, Op> && is_floating<T> && (is_same_v<T, typename computed<In>::type> && ...);
+inline constexpr bool in_vectors = std::is_base_of_v<ops::InVectors, Op> && has_vectors_of<Op, T> &&
+                                   (is_same_v<T, typename computed<In>::type> && ...);
 
 // An operand as vectors of T; one that is stored as something else is converted before, a tile at a time.
 template <class In, class T> struct Vectors {
@@ -183,13 +186,55 @@ template <class First, class Second, class T> struct Results<Both<First, Second>
   void finish(i64 at, i64 n) { first.finish(at, n), second.finish(at, n); }
 };
 
+// Arrays of float16 become float a tile at a time: the compiler takes comparisons and signs of converted numbers for
+// ones of float16, which no vector instruction does.
+__attribute__((noinline)) inline void widen(float* to, const float16* from, i64 n) {
+  for (i64 i = 0; i < n; ++i) to[i] = float(from[i]);
+}
+__attribute__((noinline)) inline void narrow(float16* to, const float* from, i64 n) {
+  for (i64 i = 0; i < n; ++i) to[i] = float16(from[i]);
+}
+template <class Operand> struct widened { using type = Operand; };
+template <class Loop> struct widened<Array<float16, Loop>> {
+  using type = Array<float, typename choose<is_same_v<Loop, float16>, float, Loop>::type>;
+};
+template <> struct widened<Scalar<float16>> { using type = Scalar<float>; };
+template <class Operand> inline constexpr bool is_half = false;
+template <class Loop> inline constexpr bool is_half<Array<float16, Loop>> = true;
+
 // Runs the functor on n items that stand side by side in every array, from where the head's words point to.
 template <class Op, class Out, class... In> struct Run {
   using T = typename computed<typename last_of<In...>::type>::type;
 
-  static void go(const Head& head, i64 n) { go(head, n, typename make_indices<sizeof...(In)>::type{}); }
+  static void go(const Head& head, i64 n) {
+    if constexpr (!ops::takes_stored<Op> && Out::outputs == 1 && (is_half<In> || ...)) by_widening(head, n);
+    else go(head, n, typename make_indices<sizeof...(In)>::type{});
+  }
 
  private:
+  static void by_widening(const Head& head, i64 n) {
+    constexpr bool narrows = is_same_v<Out, Array<float16, float16>>;
+    using Wide = Run<Op, typename choose<narrows, Array<float, float>, Out>::type, typename widened<In>::type...>;
+    constexpr bool half[] = {is_half<In>...}, scalar[] = {is_same_v<In, Scalar<float16>>...};
+    constexpr i64 bytes[] = {In::item_bytes...};
+    float items[1 + sizeof...(In)][tile_items];
+    for (i64 first = 0; first < n; first += tile_items) {
+      const i64 count = n - first < tile_items ? n - first : tile_items;
+      Head own = head;
+      own.word[0] = narrows ? u64(items[0]) : head.word[0] + first * Out::item_bytes;
+      for (int k = 1; k <= int(sizeof...(In)); ++k) {
+        own.word[k] += first * bytes[k - 1];
+        if (half[k - 1]) {
+          widen(items[k], reinterpret_cast<const float16*>(own.word[k]), count);
+          own.word[k] = u64(items[k]);
+        } else if (scalar[k - 1]) {
+          own.word[k] = bit_cast<unsigned>(float(bit_cast<float16>(static_cast<unsigned short>(head.word[k]))));
+        }
+      }
+      Wide::go(own, count);
+      if (narrows) narrow(reinterpret_cast<float16*>(head.word[0]) + first, items[0], count);
+    }
+  }
   template <int... K> static void go(const Head& head, i64 n, indices<K...>) {
     if constexpr (in_vectors<Op, T, In...>)
       by_vectors(n, Results<Out, T>(head), Vectors<In, T>(head, K + Out::outputs)...);
@@ -318,6 +363,17 @@ void copy_tile(char* to, Steps to_steps, const char* from, Steps from_steps, i64
     return;
   }
   if constexpr (Bytes == 4 || Bytes == 8) {
+    if (to_steps.column == Bytes && from_steps.column == 2 * Bytes) {  // a step that vectors can be picked from
+      for (i64 r = 0; r < rows; ++r) {
+        const Word* __restrict in = reinterpret_cast<const Word*>(from + r * from_steps.row);
+        Word* __restrict items = reinterpret_cast<Word*>(to + r * to_steps.row);
+        for (i64 c = 0; c < columns; ++c) items[c] = in[2 * c];
+        // What the next tile begins with: the CPU foresees no further than a page.
+        const char* next = reinterpret_cast<const char*>(in + 2 * columns);
+        for (i64 ahead = 0; ahead < 2 * columns * Bytes; ahead += 64) __builtin_prefetch(next + ahead, 0, 2);
+      }
+      return;
+    }
     if (to_steps.row == Bytes && from_steps.column == Bytes)
       return copy_turned<Word>(to, to_steps.column, from, from_steps.row, rows, columns);
     if (to_steps.column == Bytes && from_steps.row == Bytes)
@@ -425,13 +481,12 @@ template <int Operands, int NDim> struct Tile {
 template <class Op> inline constexpr bool keeps_items = false;  // some of the output's
 template <class Op> inline constexpr bool keeps_items<ops::OnlyWhere<Op>> = true;
 
-template <class Op, int NDim, class Out, class... In>
-inline void strided(const Strided<NDim, Out::outputs + sizeof...(In)>& p) {
-  strided<Op, NDim, Out, In...>(p, typename item_bytes<Out, In...>::type());
-}
-template <class Op, int NDim, class Out, class... In, i64... Bytes>
-inline void strided(const Strided<NDim, Out::outputs + sizeof...(In)>& p, ItemBytes<Bytes...>) {
-  constexpr int outs = Out::outputs, operands = outs + sizeof...(In);
+using RunItems = void(const Head&, i64);
+
+// Runs items tile by tile: one function for all operations on operands of these sizes.
+template <int Outs, bool Keeps, int NDim, i64... Bytes>
+__attribute__((noinline)) void walk(const Strided<NDim, int(sizeof...(Bytes))>& p, RunItems* run, ItemBytes<Bytes...>) {
+  constexpr int operands = sizeof...(Bytes);
   static constexpr i64 bytes[] = {Bytes...};
   static constexpr CopyTile* copy[] = {tile_copier<Bytes>()...};
   constexpr i64 buffer_bytes = 16 * tile_items, widest = ItemBytes<Bytes...>::widest();
@@ -455,25 +510,29 @@ inline void strided(const Strided<NDim, Out::outputs + sizeof...(In)>& p, ItemBy
       if (!tiles.gathered[k]) continue;
       head.word[k] = u64(buffers[k]);
       steps[k] = columns * bytes[k];
-      if (k < outs ? !keeps_items<Op> : same_extents && gathered_from[k] == places[k]) continue;
+      if (k < Outs ? !Keeps : same_extents && gathered_from[k] == places[k]) continue;
       gathered_from[k] = places[k];
       copy[k](buffers[k], {steps[k], bytes[k]}, reinterpret_cast<const char*>(places[k]), tiles.steps(k), rows,
               columns);
     }
     gathered_rows = rows, gathered_columns = columns;
     if (tiles.flat) {
-      Run<Op, Out, In...>::go(head, rows * columns);
+      run(head, rows * columns);
     } else {
       for (i64 r = 0; r < rows; ++r) {
-        Run<Op, Out, In...>::go(head, columns);
+        run(head, columns);
         for (int k = 0; k < operands; ++k) head.word[k] += steps[k];
       }
     }
-    for (int k = 0; k < outs; ++k)
+    for (int k = 0; k < Outs; ++k)
       if (tiles.gathered[k])
         copy[k](reinterpret_cast<char*>(places[k]), tiles.steps(k), buffers[k], {columns * bytes[k], bytes[k]}, rows,
                 columns);
   }
+}
+template <class Op, int NDim, class Out, class... In>
+inline void strided(const Strided<NDim, Out::outputs + sizeof...(In)>& p) {
+  walk<Out::outputs, keeps_items<Op>>(p, Run<Op, Out, In...>::go, typename item_bytes<Out, In...>::type());
 }
 
 }  // namespace ca::runs

@@ -33,7 +33,7 @@ template <class T> struct lane_mask {
 template <class T> CA_ALWAYS_INLINE bool any(lane_mask<T> mask) { return __builtin_reduce_or(mask.lanes) != 0; }
 template <class T> CA_ALWAYS_INLINE bool all(lane_mask<T> mask) { return __builtin_reduce_and(mask.lanes) != 0; }
 
-template <class T> struct simd {  // of float or double
+template <class T> struct simd {  // of float or double; of integers for pow alone
   static constexpr int size = vector_bytes / sizeof(T);
   typedef T Native __attribute__((ext_vector_type(size)));
   using Mask = lane_mask<T>;
@@ -146,7 +146,7 @@ CA_UNARY(sin, sin) CA_UNARY(cos, cos) CA_UNARY(tan, tan) CA_UNARY(asin, asin) CA
 CA_UNARY(sinh, sinh) CA_UNARY(cosh, cosh) CA_UNARY(tanh, tanh)
 CA_UNARY(asinh, asinh) CA_UNARY(acosh, acosh) CA_UNARY(atanh, atanh)
 CA_BINARY(atan2, atan2)
-CA_UNARY(close_log10, log10) CA_UNARY(close_cbrt, cbrt) CA_BINARY(any_pow, pow)
+CA_UNARY(close_log10, log10) CA_UNARY(close_cbrt, cbrt)
 #undef CA_UNARY
 #undef CA_BINARY
 
@@ -167,12 +167,43 @@ template <class T> CA_ALWAYS_INLINE simd<T> cbrt(simd<T> x) {
   return select((fabs(x) > least) & (fabs(x) < most), better, y);
 }
 
+}  // namespace ca
+
+#include "host/vector_power.hpp"
+
+namespace ca {
+
 // Squares and cubes, which powers are used for most, are products: their lanes are never computed in another way.
+template <class T> CA_ALWAYS_INLINE simd<T> any_power(simd<T> base, simd<T> exponent) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return power::of(base, exponent);
+#else
+  return lane_by_lane([](T x, T y) -> T { return std::pow(x, y); }, base, exponent);
+#endif
+}
+template <class T> CA_ALWAYS_INLINE simd<T> floating_power(simd<T> base, simd<T> exponent) {
+  const simd<T> two = T(2);
+  const auto square = exponent == two, product = square | (exponent == simd<T>(T(3)));
+  const simd<T> powers = all(product) ? base : any_power(base, exponent);
+  return any(product) ? select(product, select(square, base * base, base * base * base), powers) : powers;
+}
+// By squaring, until no lane's exponent has a digit left. Negative exponents: 1 / base^|exponent|, towards zero.
+template <class T> CA_ALWAYS_INLINE simd<T> whole_power(simd<T> base, simd<T> exponent) {
+  using Native = typename simd<T>::Native;
+  typedef make_unsigned_t<T> Words __attribute__((ext_vector_type(simd<T>::size)));
+  Words result = 1, factor = bit_cast<Words>(base.lanes), digits = bit_cast<Words>(exponent.lanes);
+  for (; __builtin_reduce_or(digits) != 0; digits >>= 1, factor *= factor)
+    result = (digits & 1) != 0 ? result * factor : result;
+  simd<T> power = simd<T>(bit_cast<Native>(result));
+  if constexpr (is_signed_integer<T>) {
+    const simd<T> zero = T(0), one = T(1), below = T(-1);
+    power = select((exponent < zero) & (base != one) & (base != below), zero, power);
+  }
+  return power;
+}
 template <class T> CA_ALWAYS_INLINE simd<T> pow(simd<T> base, simd<T> exponent) {
-  const simd<T> square = base * base, two = simd<T>(T(2)), three = simd<T>(T(3));
-  const auto product = (exponent == two) | (exponent == three);
-  const simd<T> products = select(exponent == two, square, square * base);
-  return all(product) ? products : select(product, products, any_pow(base, exponent));
+  if constexpr (is_integer<T>) return whole_power(base, exponent);
+  else return floating_power(base, exponent);
 }
 
 // The remainder of the truncated quotient, exactly: from a quotient that is off by one at most, where it is below the
