@@ -167,3 +167,10 @@ def test_more_than_two_to_the_31_elements() -> None:
     del y
     assert int(x.sum()) == 7 and int(x.argmax()) == n - 1
     ca.cuda.trim()
+
+
+@pytest.mark.parametrize("extent", [2**60, 2**61 + 1, 2**62])
+def test_more_memory_than_addresses_are_refused(extent: int) -> None:
+    for call in (ca.empty, ca.arange, lambda n: ca.ones(2).repeat(n), ca.random.default_rng(0).permutation):
+        with pytest.raises((ValueError, MemoryError), match=r"too big|out of memory"):
+            call(extent)

@@ -145,7 +145,7 @@ def test_every_default_is_planned_for_every_default_dtype() -> None:
     groups = _warmup.instances(None, None, H100)
     assert {name for name, _, _ in groups} == set(_warmup.OPS)
     add = " ".join(itertools.chain(*(names for name, _, names in groups if name == "add")))
-    for part in ("float", "double", "long", "elementwise_strided", "elementwise_contiguous", "ca::Scalar"):
+    for part in ("float", "double", "long", "elementwise_rows", "elementwise_packs", "ca::Scalar"):
         assert part in add
 
 

@@ -321,6 +321,7 @@ class _Cast(Remembered):
 
     def _call(self, x: CuArray, dtype: Any) -> CuArray:
         wanted = as_storage_dtype(dtype)
+        check_castable(x.dtype, wanted, "unsafe", "astype")  # not from or to structs
         result = copy_operation(x, dtype=wanted, casting="unsafe")
         call = copy_operation.find([x._layout], (None,), wanted, "unsafe")
         if call.prepared is not None:
@@ -356,8 +357,7 @@ def astype(
     if order == "K" and casting == "unsafe" and copy:
         return cast(x, dtype)
     wanted = as_storage_dtype(dtype)
-    if casting != "unsafe":
-        check_castable(x.dtype, wanted, casting, "astype")
+    check_castable(x.dtype, wanted, casting, "astype")
     if not copy and is_same(x.dtype, wanted) and _has_order(x, order):
         return x
     if order == "K":

@@ -41,6 +41,13 @@ class ForeignMemory:
         self.host_accessible = host_accessible
 
 
+def _checked(nbytes: int) -> int:
+    # Native functions see the lowest 64 bits of a number.
+    if nbytes >= 1 << 63:
+        raise ValueError(f"array is too big: {nbytes:,} bytes are more than there are addresses")
+    return nbytes
+
+
 class MemoryPool:
     """Size-classed memory over a driver's allocate and release functions, given by their addresses."""
 
@@ -88,14 +95,15 @@ class MemoryPool:
         """A block of at least `nbytes`, aligned to 512 bytes; OutOfMemoryError (a MemoryError) if there is none."""
         if nbytes == 0:
             return Memory(0, 0, self._release)
-        return Memory(self._taken(self._allocate(self._pool, nbytes), nbytes), nbytes, self._release)
+        pointer = self._allocate(self._pool, _checked(nbytes))
+        return Memory(self._taken(pointer, nbytes), nbytes, self._release)
 
     def allocate_scratch(self, nbytes: int) -> Memory:
         """A block as `allocate` gives, of which the first 4096 bytes are 0; whoever uses it leaves them so."""
         if nbytes == 0:
             return Memory(0, 0, self._release_scratch)
-        pointer = self._taken(self._allocate_scratch(self._pool, nbytes), nbytes)
-        return Memory(pointer, nbytes, self._release_scratch)
+        pointer = self._allocate_scratch(self._pool, _checked(nbytes))
+        return Memory(self._taken(pointer, nbytes), nbytes, self._release_scratch)
 
     def _taken(self, pointer: int, nbytes: int) -> int:
         if pointer:
