@@ -26,6 +26,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from benchmarks.libraries import AbsentError, find_numba_cuda
 from benchmarks.report import seconds
 from benchmarks.runner import find_commit
 
@@ -42,10 +43,6 @@ MIXED = """__global__ void scale(const float* x, float* out, int n, float a, dou
   if (i < n) out[i] = a * x[i] + float(b);
 }
 """
-
-
-class AbsentError(Exception):
-    """A library is not installed, or cannot run here."""
 
 
 class Way(NamedTuple):
@@ -207,14 +204,7 @@ def cupy_ways() -> list[Way]:
 
 
 def numba_cuda_ways() -> list[Way]:
-    try:
-        from numba import cuda
-
-        available = cuda.is_available()
-    except Exception as error:
-        raise AbsentError(str(error)) from error
-    if not available:
-        raise AbsentError("numba-cuda finds no GPU")
+    cuda = find_numba_cuda()
 
     @cuda.jit
     def add_arrays(x, y, out):

@@ -351,6 +351,19 @@ class Numba(Library):
         return _checked_once(first, jitted)
 
 
+def find_numba_cuda() -> Any:
+    """The module; AbsentError where it finds no GPU."""
+    try:
+        from numba import cuda
+
+        available = cuda.is_available()
+    except Exception as error:
+        raise AbsentError(str(error)) from error
+    if not available:
+        raise AbsentError("numba-cuda finds no GPU")
+    return cuda
+
+
 class NumbaCuda(Library):
     """Kernels written in Python."""
 
@@ -361,15 +374,7 @@ class NumbaCuda(Library):
     def __init__(self, on_gpu: bool) -> None:
         if not on_gpu:
             raise AbsentError("cuarray is on the CPU")
-        try:
-            from numba import cuda
-
-            available = cuda.is_available()
-        except Exception as error:
-            raise AbsentError(str(error)) from error
-        if not available:
-            raise AbsentError("numba-cuda finds no GPU")
-        self.module, self.version = cuda, importlib.metadata.version("numba-cuda")
+        self.module, self.version = find_numba_cuda(), importlib.metadata.version("numba-cuda")
         self.namespace = Namespace(self.name, ModuleType("no functions"))
 
     def compile(self, body: Callable[..., Any], inputs: int) -> Callable[..., Any]:
