@@ -61,10 +61,6 @@ def _loop_in_njit(library: Library, x: Any, y: Any) -> Call:
             out = x + y
         return out
 
-    try:
-        loop(x, y, 1)
-    except numba.core.errors.TypingError as error:
-        raise NotImplementedError("operations on arrays in njit") from error
     return Call(lambda x, y: loop(x, y, REPEATED))
 
 

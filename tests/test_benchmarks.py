@@ -27,7 +27,6 @@ from benchmarks.runner import QUICK_SIZE, Session, run_once
 ROOT = Path(__file__).parent.parent
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 SIZE = 1000
-NOT_YET = {"dispatch/njit_loop"}  # operations on arrays in njit
 ARRAY_CASES = [case for case in CASES if isinstance(case, Case)]
 DISTINCT = {f"{case.name} {case.dtype}": case for case in ARRAY_CASES}
 
@@ -51,7 +50,7 @@ def test_a_case_is_right(case: Case, libraries: list[Library]) -> None:
         try:
             prepared = case.prepare(library, len(placed), lambda placed=placed: placed)
         except NotImplementedError:
-            assert library.name == "numpy" or case.name in NOT_YET
+            assert library.name == "numpy"
             continue
         result = run_once(library, prepared, placed)
         case.check(arrays, expected, result, draw.times)

@@ -425,3 +425,12 @@ def test_floats_are_as_in_python() -> None:
         for _ in range(2):
             result, expected = outcome(lambda: x + value)[0], outcome(lambda: ca.add._call(x, value))[0]  # noqa: B023
             assert result.tobytes() == expected.tobytes(), value
+
+
+def test_operands_that_are_no_arrays_are_left_to_python() -> None:
+    x = np.arange(3.0)
+    for other in ([1.0, 2.0, 3.0], np.array([1.0, 2.0, 3.0])):
+        assert fast(lambda: ca.add(ca.array(x), other)) is None  # noqa: B023  (called at once)
+        for _ in range(3):
+            assert_same(ca.add(ca.array(x), other), x + other)
+            assert_same(ca.add(other, ca.array(x)), x + other)

@@ -46,11 +46,12 @@ class Call:
         self.first_slot = first_slot  # 1 where the second output, or the item's number, comes first
         self.prepared = prepared  # None where there is nothing to compute
 
-    def head(self, arguments: Sequence[Any], places: Iterable[int]) -> list[Word]:
+    def head(self, places: Iterable[int]) -> list[Word]:
         """The words of a launch with one output, whose operands are the arguments at these places."""
         head = [OUTPUT, *[NOTHING] * 6]
-        for slot, (place, dtype) in enumerate(zip(places, self.loop.inputs, strict=True), 1 + self.first_slot):
-            if type(arguments[place]) is CuArray:
+        operands = zip(places, self.packers, self.loop.inputs, strict=True)
+        for slot, (place, packer, dtype) in enumerate(operands, 1 + self.first_slot):
+            if packer is None:
                 head[slot] = Word("address", place)
             else:
                 head[slot], head[slot + 3] = Word("low", place, dtype), Word("high", place)
@@ -95,6 +96,7 @@ class Operation(Remembered):
     """
 
     scalars = 0b1111
+    refuses_negative: int | None = None  # the operand that must not be negative where the loop has integers for it
     _keeps = False  # whether it may leave elements of the output as they are
 
     def __init__(self, name: str, functor: str, nin: int, resolve: Resolver, position: bool = False) -> None:
@@ -128,17 +130,19 @@ class Operation(Remembered):
 
     def remember(self, arguments: tuple[Any, ...], names: tuple[str, ...], call: Call) -> None:
         """Have calls like this one, the last arguments by these names, done without Python from now on."""
-        if call.prepared is None or call.second_layout is not None or not self._is_decided_by_kinds(call.loop):
+        if call.prepared is None or call.second_layout is not None or not self.is_decided_by_kinds(call.loop):
             return
+        if any(packer is None and type(given) is not CuArray for packer, given in zip(call.packers, arguments)):
+            return  # a list, or another library's array, which was made an array for this call only
         out = len(arguments) - len(names) + names.index("out") if "out" in names else -1
         if out >= 0 and arguments[out] is None:
             out = -1
-        head = call.head(arguments, range(self.nin))
+        head = call.head(range(self.nin))
         _fast_calls.remember(self, arguments, names, call.out_layout, [(call.prepared, head)], out=out)
 
-    def _is_decided_by_kinds(self, loop: Loop) -> bool:
+    def is_decided_by_kinds(self, loop: Loop) -> bool:
         """Whether a call is right for all values of the operands, if it was for some."""
-        return True
+        return self.refuses_negative is None or loop.inputs[self.refuses_negative].kind != "i"
 
     def apply(
         self,
@@ -438,9 +442,7 @@ class _Assign(Remembered):
     def _remember(self, out: CuArray, value: Any, kind: Kind) -> None:
         call = copy_operation.find([kind], (out._layout,), None, "unsafe")
         if call.prepared is not None:
-            _fast_calls.remember(
-                self, (out, value), (), out._layout, [(call.prepared, call.head((out, value), [1]))], out=0
-            )
+            _fast_calls.remember(self, (out, value), (), out._layout, [(call.prepared, call.head([1]))], out=0)
 
 
 assign = _Assign()

@@ -80,6 +80,11 @@ def _loop_dtypes(name: str, source: np.dtype, dtype: np.dtype | None) -> tuple[n
     return loop, _real(loop) if row.result == "real" and dtype is None else loop
 
 
+def dtype_of_result(name: str, source: np.dtype, dtype: np.dtype | None) -> np.dtype:
+    """The dtype of a reduction of an array of `source`; TypeError where it cannot be computed with."""
+    return _loop_dtypes(name, as_dtype(source, name), dtype)[1]
+
+
 def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """`axis` (None for all) as a sorted tuple of distinct axes; AxisError or ValueError where it is none."""
     if axis is None:
@@ -217,6 +222,18 @@ def _deliver(name: str, result: CuArray, kept: tuple[int, ...], out: Any, keepdi
     return out
 
 
+def _check_not_empty(name: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    if not REDUCTIONS[name].empty and any(shape[axis] == 0 for axis in axes):
+        raise ValueError(f"{name}: zero-size array to reduction operation {name} which has no identity")
+
+
+def find(name: str, source: Layout, axis: Any, dtype: np.dtype | None) -> _Call:
+    """What a row of the table comes to, without a mask, an initial value or a centre."""
+    axes = normalize_axes(axis, source.ndim)
+    _check_not_empty(name, source.shape, axes)
+    return _prepare(REDUCTIONS[name], (), False, source, axes, *_loop_dtypes(name, source.dtype, dtype), None, False)
+
+
 def _reduce(
     name: str,
     x: Any,
@@ -248,8 +265,7 @@ def _reduce(
                 f"{name}: reduction operation {name} does not have an identity, "
                 "so to use a where mask one has to specify 'initial'"
             )
-        if any(source.shape[a] == 0 for a in axes):
-            raise ValueError(f"{name}: zero-size array to reduction operation {name} which has no identity")
+        _check_not_empty(name, source.shape, axes)
     if row.result == "index" and out is not None:
         check_out(name, out)
         check_castable(out.dtype, np.dtype(np.int64), "safe", f"{name}: out")

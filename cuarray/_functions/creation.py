@@ -326,7 +326,7 @@ class _Cast(Remembered):
         result = allocate(call.out_layout)
         call.run(result, [x])
         if call.prepared is not None:
-            _fast_calls.remember(self, (x, dtype), (), call.out_layout, [(call.prepared, call.head((x,), [0]))])
+            _fast_calls.remember(self, (x, dtype), (), call.out_layout, [(call.prepared, call.head([0]))])
         return result
 
 

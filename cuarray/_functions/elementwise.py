@@ -34,6 +34,8 @@ class Comparison(Ufunc):
 class Power(Ufunc):
     """Powers; integers to negative integer powers are refused, as they are no integers."""
 
+    refuses_negative = 1
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         # For integers whose exponents have been looked at: its calls are decided by kinds.
@@ -52,9 +54,6 @@ class Power(Ufunc):
         if type(exponent) is not float and not (type(exponent) is CuArray and exponent.dtype.kind != "i"):
             operands = self._without_negative(operands, options)
         return super()._call(*operands, **options)
-
-    def _is_decided_by_kinds(self, loop: Loop) -> bool:
-        return loop.inputs[1].kind != "i"
 
     def _without_negative(self, operands: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         values, kinds = classify(self.__name__, operands[:2])

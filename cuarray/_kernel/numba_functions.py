@@ -277,7 +277,7 @@ def _packed_like(extents, strides, itemsize):
     return result
 
 
-def _given_dtype(dtype: Any, function: str) -> np.dtype:
+def given_dtype(dtype: Any, function: str) -> np.dtype:
     """The dtype that an argument means, which must be known when numba compiles."""
     if isinstance(dtype, types.Omitted):
         return as_dtype(dtype.value)
@@ -335,7 +335,7 @@ def _overload_creation(function: Any, zero: bool) -> None:
     @overload(function, prefer_literal=True)
     def create(shape, dtype=np.float64):
         ndim = _check_shape(shape, name)
-        make = _maker(name, CuArrayType(_given_dtype(dtype, name), ndim), False, zero)
+        make = _maker(name, CuArrayType(given_dtype(dtype, name), ndim), False, zero)
 
         def creation(shape, dtype=np.float64):
             extents = _extents(shape)
@@ -352,7 +352,7 @@ def _overload_like(function: Any, zero: bool) -> None:
         if not isinstance(x, CuArrayType):
             raise TypingError(f"{name}: x must be a CuArray, not {x}")
         same = isinstance(dtype, types.NoneType) or dtype is None or getattr(dtype, "value", 0) is None
-        wanted = x.dtype if same else _given_dtype(dtype, name)
+        wanted = x.dtype if same else given_dtype(dtype, name)
         order = x.layout if x.ndim > 1 else "C"
         make = _maker(name, CuArrayType(wanted, x.ndim, order), order != "C", zero)
 

@@ -59,7 +59,7 @@ class ModuleType(types.Opaque):
         super().__init__(f"cuarray.Module({module.name}, {id(module)})")
 
 
-class _ResolvesItself(types.Callable):
+class ResolvesItself(types.Callable):
     """A type whose calls numba resolves by asking the type itself: its errors then reach the user as they are."""
 
     implementation: str
@@ -71,7 +71,7 @@ class _ResolvesItself(types.Callable):
         return self.implementation
 
 
-class KernelType(_ResolvesItself, types.Opaque):
+class KernelType(ResolvesItself, types.Opaque):
     """One particular kernel."""
 
     implementation = "cuarray.launch by default"
@@ -88,7 +88,7 @@ class KernelType(_ResolvesItself, types.Opaque):
         return _launch_signature(self, self.kernel, args, kws)
 
 
-class TemplateType(_ResolvesItself, types.Opaque):
+class TemplateType(ResolvesItself, types.Opaque):
     """The method `template` of a kernel."""
 
     implementation = "cuarray.template"
@@ -111,7 +111,7 @@ class MethodsType(types.Opaque):
         super().__init__(f"cuarray.Kernel methods({kernel!r}, {id(kernel)})")
 
 
-class LauncherType(_ResolvesItself):
+class LauncherType(ResolvesItself):
     """A kernel with its launch configuration; at run time, the configuration's values."""
 
     implementation = "cuarray.launch"
@@ -145,12 +145,12 @@ def _typeof_kernel(value: Kernel, context: Any) -> KernelType:
     return KernelType(value)
 
 
-def _unbox_nothing(typ: Any, obj: Any, context: Any) -> NativeValue:
+def unbox_nothing(typ: Any, obj: Any, context: Any) -> NativeValue:
     return NativeValue(context.context.get_dummy_value())
 
 
-unbox(ModuleType)(_unbox_nothing)
-unbox(KernelType)(_unbox_nothing)
+unbox(ModuleType)(unbox_nothing)
+unbox(KernelType)(unbox_nothing)
 
 
 @infer_getattr
@@ -531,20 +531,24 @@ def _store_argument(
         number = np.dtype(parameter.word[0] + parameter.word[1:]) if parameter.word != "b1" else np.dtype(bool)
         wanted = from_dtype(number)
         native = context.cast(builder, value, typ, wanted)
-        if number.kind in "iu" and numpy_dtype(typ) != number and not np.can_cast(numpy_dtype(typ), number):
-            _check_fits(context, builder, typ, value, native, number, f"{kernel}: argument {parameter.name}")
+        if may_not_fit(typ, number):
+            with builder.if_then(is_changed(context, builder, typ, value, native, number), likely=False):
+                message = f"{kernel}: argument {parameter.name}: the integer does not fit {number}"
+                context.call_conv.return_user_exc(builder, OverflowError, (message,))
         native = context.get_value_as_data(builder, wanted, native)
     builder.store(native, builder.bitcast(place, native.type.as_pointer()))
 
 
-def _check_fits(
-    context: Any, builder: Any, typ: Any, value: ir.Value, native: ir.Value, number: np.dtype, name: str
-) -> None:
-    """OverflowError if an integer was changed by its cast: other bits, or another sign."""
+def may_not_fit(typ: Any, number: np.dtype) -> bool:
+    """Whether there are integers (or bools) of this type that are none of `number`, a dtype of integers."""
+    return number.kind in "iu" and not np.can_cast(numpy_dtype(typ), number)
+
+
+def is_changed(context: Any, builder: Any, typ: Any, value: ir.Value, native: ir.Value, number: np.dtype) -> ir.Value:
+    """Whether an integer was changed by its cast to `native`: other bits, or another sign."""
     wanted = from_dtype(number)
     changed = builder.icmp_unsigned("!=", context.cast(builder, native, wanted, typ), value)
     if typ.signed != wanted.signed:
         signed, bits = (value, typ.bitwidth) if typ.signed else (native, wanted.bitwidth)
         changed = builder.or_(changed, builder.icmp_signed("<", signed, ir.Constant(ir.IntType(bits), 0)))
-    with builder.if_then(changed, likely=False):
-        context.call_conv.return_user_exc(builder, OverflowError, (f"{name}: the integer does not fit {number}",))
+    return changed

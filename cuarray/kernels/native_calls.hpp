@@ -57,11 +57,13 @@ struct Block {
   unsigned long pool, pointer, bytes;
 };
 
-inline int allocate_block(Block* block, unsigned long pool, unsigned long bytes) noexcept {
+// allocate: pool_allocate, or pool_allocate_scratch.
+inline int allocate_block(Block* block, unsigned long pool, unsigned long bytes,
+                          unsigned long (*allocate)(unsigned long, unsigned long) noexcept = pool_allocate) noexcept {
   *block = {pool, 0, bytes};
   if (!bytes) return 0;
-  block->pointer = pool_allocate(pool, bytes);
-  if (!block->pointer && gave_context(pool_last_error(pool))) block->pointer = pool_allocate(pool, bytes);
+  block->pointer = allocate(pool, bytes);
+  if (!block->pointer && gave_context(pool_last_error(pool))) block->pointer = allocate(pool, bytes);
   if (block->pointer) return 0;
   const int code = pool_last_error(pool);
   return code ? code : MemoryPool::out_of_memory;
