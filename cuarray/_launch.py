@@ -26,7 +26,7 @@ class Prepared:
         function = runtime.load(
             _runtime.builtin_source(instance.header), f"&{instance.name}", family=names if family else None
         ).handle
-        self.record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, 0, plan.words)
+        self.record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, plan.shared, plan.words)
         self.address: int = self.record.ctypes.data
         self.name = plan.instance.name
 

@@ -236,7 +236,7 @@ def test_no_shape_in_a_name(target: Target, data: st.DataObject) -> None:
             (
                 plan_of(target, x, x).instance,
                 plan_of(target, x[:, :-1], x[:, :-1]).instance,
-                _plan.matmul(target, of(x), of(x.swapaxes(1, 2)), (extent,), F4).instance,
+                _plan.matmul(target, _plan.product(of(x), of(x.swapaxes(1, 2)), (extent,), F4)).launches[0].instance,
                 _plan.scan(target, "Sum", 8, of(x), of(x), 2, F4).stages[0].instance,
             )
         )
@@ -486,7 +486,7 @@ def test_reduce_at_plan(target: Target) -> None:
 @TARGETS
 def test_matmul_plan(target: Target) -> None:
     a, b = layout(F4, (5, 1, 100, 30)), layout(F4, (4, 30, 70))
-    plan = _plan.matmul(target, a, b, (5, 4), F4)
+    (plan,) = _plan.matmul(target, _plan.product(a, b, (5, 4), F4)).launches
     assert plan.words[:4] == (20, 100, 70, 30)
     assert plan.words[4:8] == (120, 4, 280, 4)
     assert ("matmul_rows" in plan.instance.name) == target.one_thread_blocks

@@ -12,7 +12,7 @@ import numpy as np
 from cuarray import _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import result_type
-from cuarray._fast_calls import OUTPUT, Remembered, Word
+from cuarray._fast_calls import NOTHING, OUTPUT, SCRATCH, Remembered, Word
 from cuarray._functions._operation import as_operand, check_out, copy_into
 from cuarray._functions._reduction import reduce
 from cuarray._functions.creation import ascontiguousarray, astype
@@ -23,12 +23,15 @@ from cuarray._layout import Layout, broadcast_shapes, layout
 
 
 @functools.lru_cache(maxsize=4096)
-def _prepare(a: Layout, b: Layout) -> tuple[Layout, Prepared | None]:
+def _prepare(a: Layout, b: Layout, aligned: bool) -> tuple[Layout, tuple[Prepared, ...], int]:
+    """The result's layout, the launches, and the bytes of scratch memory that they need."""
     batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = layout(a.dtype, (*batch, a.shape[-2], b.shape[-1]))
     if not out.size:
-        return out, None
-    return out, Prepared(_plan.matmul(_runtime.get().target, a, b, batch, a.dtype))
+        return out, (), 0
+    product = _plan.product(a, b, batch, a.dtype, aligned=aligned)
+    plan = _plan.matmul(_runtime.get().target, product)
+    return out, tuple(Prepared(launch) for launch in plan.launches), plan.scratch_bytes
 
 
 def matmul(x1: Any, x2: Any, /, out: CuArray | None = None) -> CuArray:
@@ -65,17 +68,20 @@ class _Matmul(Remembered):
                 f"matmul: operands of shapes {operands[0].shape} and {operands[1].shape} do not match: "
                 f"the inner extents are {a.shape[-1]} and {b.shape[-2]}"
             )
-        result_layout, prepared = _prepare(a._layout, b._layout)
+        aligned = (a._pointer | b._pointer) % 16 == 0
+        result_layout, launches, scratch_bytes = _prepare(a._layout, b._layout, aligned)
         result = allocate(result_layout)
-        if prepared is not None:
-            prepared.launch(result._pointer, a._pointer, b._pointer)
+        scratch = _runtime.get().allocate_scratch(scratch_bytes)
+        for prepared in launches:
+            prepared.launch(result._pointer, a._pointer, b._pointer, 0, scratch.pointer)
         if row or column:
             axes = tuple(axis for axis, missing in ((-2, row), (-1, column)) if missing)
             result = view_of(result, lambda ghost: np.squeeze(ghost, axes))
             result._base = None
-        elif x1 is a and x2 is b and prepared is not None:
-            head = [OUTPUT, Word("address", 0), Word("address", 1)]
-            _fast_calls.remember(self, (x1, x2), (), result_layout, [(prepared, head)])
+        elif x1 is a and x2 is b and launches:
+            head = [OUTPUT, Word("address", 0), Word("address", 1), NOTHING, SCRATCH]
+            calls = [(prepared, head) for prepared in launches]
+            _fast_calls.remember(self, (x1, x2), (), result_layout, calls, scratch_bytes=scratch_bytes)
         return result
 
 

@@ -22,7 +22,7 @@ from cuarray._plan._gather import (
     unravel,
 )
 from cuarray._plan._interpolation import interpolation
-from cuarray._plan._matmul import matmul
+from cuarray._plan._matmul import Epilogue, MatmulPlan, Product, matmul, product
 from cuarray._plan._random import cumulation, feistel, random, random_rows, random_words, shuffle_keys
 from cuarray._plan._reduction import ReducePlan, reduction
 from cuarray._plan._scan import ScanPlan, reduce_at, scan
@@ -32,11 +32,14 @@ from cuarray._plan._sorting import SortPlan, sort
 __all__ = [
     "CompactPlan",
     "CountPlan",
+    "Epilogue",
     "Indexed",
     "Instance",
+    "MatmulPlan",
     "Operand",
     "POINTERS",
     "Plan",
+    "Product",
     "ReducePlan",
     "ScanPlan",
     "ScatterPlan",
@@ -55,6 +58,7 @@ __all__ = [
     "gather",
     "interpolation",
     "matmul",
+    "product",
     "random",
     "random_rows",
     "random_words",

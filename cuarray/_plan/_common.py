@@ -20,6 +20,7 @@ class Plan(NamedTuple):
     grid: tuple[int, int, int]
     block: tuple[int, int, int]
     words: tuple[int, ...]  # the parameter after its head
+    shared: int = 0  # bytes of dynamic shared memory
 
 
 INT32_MAX = 2**31 - 1
