@@ -57,9 +57,8 @@ struct Block {
   unsigned long pool, pointer, bytes;
 };
 
-// allocate: pool_allocate, or pool_allocate_scratch.
-inline int allocate_block(Block* block, unsigned long pool, unsigned long bytes,
-                          unsigned long (*allocate)(unsigned long, unsigned long) noexcept = pool_allocate) noexcept {
+inline int allocate_block_by(unsigned long (*allocate)(unsigned long, unsigned long) noexcept, Block* block,
+                             unsigned long pool, unsigned long bytes) noexcept {
   *block = {pool, 0, bytes};
   if (!bytes) return 0;
   block->pointer = allocate(pool, bytes);
@@ -67,6 +66,11 @@ inline int allocate_block(Block* block, unsigned long pool, unsigned long bytes,
   if (block->pointer) return 0;
   const int code = pool_last_error(pool);
   return code ? code : MemoryPool::out_of_memory;
+}
+
+// As code of numba's calls it, by its address: it can have no default arguments.
+inline int allocate_block(Block* block, unsigned long pool, unsigned long bytes) noexcept {
+  return allocate_block_by(pool_allocate, block, pool, bytes);
 }
 
 // As numba's runtime calls a destructor.

@@ -183,7 +183,7 @@ inline int follow(const Table& table, const Entry& entry, const std::int64_t* ke
   if (by_python || entry.by_python) return fail(do_call, 0);
   Block aside{table.pool, 0, 0};
   if (entry.scratch_bytes) {
-    if (const int code = allocate_block(&aside, table.pool, entry.scratch_bytes, pool_allocate_scratch)) {
+    if (const int code = allocate_block_by(pool_allocate_scratch, &aside, table.pool, entry.scratch_bytes)) {
       values[output] = entry.scratch_bytes;
       return fail(no_memory, code);
     }
