@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterable
 from cuarray import _runtime
 from cuarray._plan import Plan
 from cuarray._runtime import glue
+from cuarray._runtime.base import Source
+
+
+def source_of(plan: Plan) -> Source:
+    """What the kernel of a plan is compiled from."""
+    return _runtime.builtin_source(plan.instance.header, plan.instance.contract)
 
 
 class Prepared:
@@ -21,11 +27,10 @@ class Prepared:
 
         def names() -> list[str]:
             assert family is not None
-            return [f"&{own.instance.name}" for own in family() if own.instance.header == instance.header]
+            return [f"&{own.instance.name}" for own in family() if source_of(own) == source]
 
-        function = runtime.load(
-            _runtime.builtin_source(instance.header), f"&{instance.name}", family=names if family else None
-        ).handle
+        source = source_of(plan)
+        function = runtime.load(source, f"&{instance.name}", family=names if family else None).handle
         self.record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, plan.shared, plan.words)
         self.address: int = self.record.ctypes.data
         self.name = plan.instance.name

@@ -15,7 +15,9 @@ from cuarray._dtypes import as_dtype
 from cuarray._functions import _reduction
 from cuarray._functions._operation import Operation, copy_operation
 from cuarray._functions.elementwise import FUNCTIONS
+from cuarray._launch import source_of
 from cuarray._layout import Layout, layout
+from cuarray._runtime.base import Source
 from cuarray._table import REDUCTIONS
 from cuarray._tuning import Target
 
@@ -47,7 +49,7 @@ def warmup(ops: Any = None, dtypes: Any = None, *, progress: bool | None = None)
     runtime = _runtime.get()
     _compile(
         instances(ops, dtypes, runtime.target),
-        lambda header, names: runtime.compile_ahead(_runtime.builtin_source(header), names),
+        runtime.compile_ahead,
         runtime.compile_threads,
         progress,
     )
@@ -60,14 +62,14 @@ def warmup_for(
     groups = instances(ops, dtypes, _runtime.target_of(arch))
     _compile(
         groups,
-        lambda header, names: _runtime.compile_for(arch, _runtime.builtin_source(header), names),
+        lambda source, names: _runtime.compile_for(arch, source, names),
         threads,
         progress,
     )
     return sum(len(names) for _, _, names in groups)
 
 
-Group = tuple[str, str, list[str]]  # the function, its kernels' header, and their names
+Group = tuple[str, Source, list[str]]  # the function, what its kernels are compiled from, and their names
 
 
 def instances(ops: Any, dtypes: Any, target: Target) -> list[Group]:
@@ -83,10 +85,10 @@ def instances(ops: Any, dtypes: Any, target: Target) -> list[Group]:
     wanted = [as_dtype(dtype, "dtypes") for dtype in (DTYPES if dtypes is None else dtypes)]
     groups: list[Group] = []
     for name in names:
-        by_header: dict[str, dict[str, None]] = {}
+        by_source: dict[Source, dict[str, None]] = {}
         for plan in _plans(name, wanted, target):
-            by_header.setdefault(plan.instance.header, {})[f"&{plan.instance.name}"] = None
-        groups += [(name, header, list(found)) for header, found in by_header.items()]
+            by_source.setdefault(source_of(plan), {})[f"&{plan.instance.name}"] = None
+        groups += [(name, source, list(found)) for source, found in by_source.items()]
     return groups
 
 
@@ -131,16 +133,16 @@ def _operands(dtype: np.dtype, nin: int) -> Iterator[list[Any]]:
 
 
 def _compile(
-    groups: Sequence[Group], work: Callable[[str, Sequence[str]], None], threads: int, progress: bool | None
+    groups: Sequence[Group], work: Callable[[Source, Sequence[str]], None], threads: int, progress: bool | None
 ) -> None:
     show = sys.stderr.isatty() if progress is None else progress
     if threads == 1:
-        for done, (name, header, names) in enumerate(groups):
+        for done, (name, source, names) in enumerate(groups):
             _show(show, done, len(groups), name)
-            work(header, names)
+            work(source, names)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            futures = {pool.submit(work, header, names): name for name, header, names in groups}
+            futures = {pool.submit(work, source, names): name for name, source, names in groups}
             try:
                 for done, future in enumerate(as_completed(futures), 1):
                     future.result()

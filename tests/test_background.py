@@ -164,3 +164,17 @@ print(cppyy.gbl.first(x))
 """
     result = run(code, CUARRAY_BACKEND="host")
     assert result.stdout.split() == ["5.0"], result.stderr
+
+
+def test_a_compiler_that_links_its_own_cpp_library(tmp_path: Path) -> None:
+    """What the native library brings along must not take the place of what Cling uses."""
+    code = """
+import cuarray as ca
+from cuarray._runtime import native
+x = ca.ones(3) + 1
+assert native.library().table, native.library().failure
+import cppyy
+print(cppyy.gbl.std.string("still") == "still", float(x.sum()))
+"""
+    done = run(code, CXX="c++ -static-libstdc++ -include iostream", CUARRAY_CACHE_DIR=str(tmp_path))
+    assert (done.stdout, done.returncode) == ("True 6.0\n", 0), done.stderr

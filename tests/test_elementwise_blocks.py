@@ -105,6 +105,21 @@ def arrays(draw: st.DrawFn, shape: tuple[int, ...], dtype: np.dtype, rng: np.ran
     return view(ca.array(host)), view(host)
 
 
+def test_rows_whose_distance_is_no_multiple_of_an_item() -> None:
+    """Structs in a field: packs of theirs cannot be had, and items can."""
+    item = np.dtype([("a", "f8"), ("b", "i8"), ("c", "i1")], align=True)
+    outer = np.dtype([("first", "f8"), ("items", item, (3,))], align=True)
+    assert outer.itemsize % item.itemsize
+    x = np.zeros((5, 2), outer)
+    x["items"]["b"] = np.arange(30).reshape(5, 2, 3)
+    source = ca.array(x)["items"]
+    result = ca.empty((5, 2, 3), item)
+    operand = Operand(source._layout, item)
+    plan = _plan.elementwise(WIDE, "ca::ops::Identity", result._layout, item, [operand])
+    Prepared(plan).launch(result._pointer, source._pointer)
+    assert np.asarray(result).tolist() == x["items"].tolist()
+
+
 CASES = [
     Case("Add", np.add, ("float32",), ("float32", "float32")),
     Case("Add", np.add, ("int8",), ("int8", "int8")),

@@ -50,7 +50,12 @@ def test_index_expressions() -> None:
     assert ca.index_exp[3] == np.index_exp[3] == (3,)
 
 
-KEYS = [0, -1, slice(1, 4), slice(None, None, -2), [0, 1], [1, 1, 0], 99, "a", None, 1.5, (0, 0), ..., [99]]
+KEYS = [0, -1, slice(1, 4), slice(None, None, -2), [0, 1], [1, 1, 0], 99, "a", None, (0, 0), ..., [99]]
+
+
+def test_flat_refuses_a_fraction() -> None:  # as NumPy will: it is deprecated there
+    with pytest.raises(IndexError, match="integers"):
+        ca.ones((2, 3)).flat[1.5]
 
 
 @given(own=pairs(shape=shapes(max_side=3)), key=st.sampled_from(KEYS))

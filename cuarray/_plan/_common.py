@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,11 @@ class Instance(NamedTuple):
 
     header: str  # under kernels/
     name: str  # the C++ name of the instance
+
+    @property
+    def contract(self) -> bool:
+        """Whether products and sums may become one operation, which built-in kernels otherwise leave to fma()."""
+        return "complex" not in self.name and _LIBRARY_LOGARITHM.search(self.name) is not None
 
 
 class Plan(NamedTuple):
@@ -24,6 +30,10 @@ class Plan(NamedTuple):
 
 
 INT32_MAX = 2**31 - 1
+# CUDA's logarithm and power of float64 are as accurate as it says only where their own products and sums are fused.
+_LIBRARY_LOGARITHM = re.compile(
+    r"ca::ops::(Log|Log2|Log10|Log1p|LogAddExp|LogAddExp2|ArcSinh|ArcCosh|ArcTanh|Power|FloatPower)\b"
+)
 # Dimensions that kernels are instantiated for; a plan with fewer is padded with leading extents of 1.
 _RANKS = (1, 2, 3, 4, 6, 8, 16, 32, 64)
 

@@ -188,8 +188,6 @@ def _rows(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
                 types[k] = types[k].replace("ca::Array<", "ca::Repeated<", 1)
     shape = (*work.shape[:-1], work.shape[-1] // width)
     strides = [(*own[:-1], own[-1] * width) for own in work.strides]
-    if shape[-1] == 1 and len(shape) > 1:
-        shape, strides = shape[:-1], [own[:-1] for own in strides]
     size = math.prod(shape)
     packs = _packs_a_thread(policy, work, width)
     tile = policy.threads * packs
@@ -224,7 +222,7 @@ def _row_pack(work: _Work) -> int:
             continue
         if own[-1] != size and (own[-1] != 0 or k < work.outputs):
             return 1
-        while own[-1] and any(stride % (width * size) for stride in own[:-1]):
+        while width > 1 and own[-1] and any(stride % (width * size) for stride in own[:-1]):
             width //= 2
     return math.gcd(width, work.shape[-1])
 

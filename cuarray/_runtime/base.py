@@ -98,10 +98,10 @@ class Occupancy(NamedTuple):
 
 
 @functools.cache
-def builtin_source(header: str) -> Source:
+def builtin_source(header: str, contract: bool = False) -> Source:
     """One of the library's own headers under kernels/."""
     # Its name is not the header's: NVRTC would take the #include for a file that includes itself.
-    return Source(f"cuarray's {header}", f'#include "{header}"\n')
+    return Source(f"cuarray's {header}", f'#include "{header}"\n', contract=contract)
 
 
 def short_name(instance: str) -> str:

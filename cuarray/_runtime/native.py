@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from cuarray._runtime import cache, notice
 
 _KERNELS = Path(__file__).resolve().parent.parent / "kernels"
+_EXPORTED = _KERNELS / "native_library.map"
 _OPTIONS = ("-std=c++20", "-O2", "-fPIC", "-shared", "-pthread", "-w")
 _TIME_LIMIT = 120  # seconds for the compiler, after which Cling does it
 
@@ -78,7 +79,7 @@ def library() -> Library:
 
 def _digest(executable: str, options: list[str]) -> str:
     digest = hashlib.sha256()
-    for path in sorted([*_KERNELS.glob("*.[hc]pp"), *(_KERNELS / "host").glob("*.hpp")]):
+    for path in sorted([*_KERNELS.glob("*.[hc]pp"), *(_KERNELS / "host").glob("*.hpp"), _EXPORTED]):
         digest.update(path.name.encode() + path.read_bytes())
     stat = os.stat(executable)
     digest.update(repr((executable, stat.st_size, stat.st_mtime_ns, options, _OPTIONS)).encode())
@@ -91,7 +92,7 @@ def _compile(command: list[str], path: Path) -> None:
         made = Path(folder) / path.name
         source = _KERNELS / "native_library.cpp"
         subprocess.run(
-            [*command, *_OPTIONS, f"-I{_KERNELS}", str(source), "-o", str(made)],
+            [*command, *_OPTIONS, f"-I{_KERNELS}", f"-Wl,--version-script={_EXPORTED}", str(source), "-o", str(made)],
             check=True,
             capture_output=True,
             text=True,

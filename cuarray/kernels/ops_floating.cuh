@@ -48,12 +48,26 @@ struct IsFinite {
     else return true;
   }
 };
+template <class T> struct float_bits;
+template <> struct float_bits<float16> { using type = unsigned short; };
+template <> struct float_bits<bfloat16> { using type = unsigned short; };
+template <> struct float_bits<float> { using type = unsigned int; };
+template <> struct float_bits<double> { using type = unsigned long; };
+
 struct SignBit {
-  template <class T> __device__ bool operator()(T x) const { return signbit(x); }
+  template <class T> __device__ bool operator()(T x) const {
+    return bit_cast<typename float_bits<T>::type>(x) >> (sizeof(T) * 8 - 1);
+  }
 };
+template <> inline constexpr bool takes_stored<SignBit> = true;  // a conversion of float16 may lose a NaN's sign
 struct CopySign {
-  template <class T> __device__ T operator()(T a, T b) const { return copysign(a, b); }
+  template <class T> __device__ T operator()(T a, T b) const {
+    using Bits = typename float_bits<T>::type;
+    const Bits sign = Bits(Bits(1) << (sizeof(T) * 8 - 1));
+    return bit_cast<T>(Bits((bit_cast<Bits>(a) & Bits(~sign)) | (bit_cast<Bits>(b) & sign)));
+  }
 };
+template <> inline constexpr bool takes_stored<CopySign> = true;
 struct Ldexp {  // x * 2^exponent, the exponent int or long
   template <class T, class N> __device__ T operator()(T x, N exponent) const {
     const int limit = 10000;  // beyond any floating type's range
@@ -76,11 +90,6 @@ struct Modf {  // the fraction and the whole number, both with the sign of x
   }
 };
 
-template <class T> struct float_bits;
-template <> struct float_bits<float16> { using type = unsigned short; };
-template <> struct float_bits<bfloat16> { using type = unsigned short; };
-template <> struct float_bits<float> { using type = unsigned int; };
-template <> struct float_bits<double> { using type = unsigned long; };
 
 struct NextAfter {
   template <class T> __device__ T operator()(T a, T towards) const {
@@ -88,7 +97,7 @@ struct NextAfter {
     using C = compute_t<T>;
     const C x = a, y = towards;
     if (is_nan(x) || is_nan(y)) return T(x + y);
-    if (x == y) return towards;
+    if (x == y) return is_same_v<T, float16> ? a : towards;  // as NumPy does: -0, 0 of float16 give -0
     const Bits sign = Bits(Bits(1) << (sizeof(T) * 8 - 1));
     if (x == C(0)) return bit_cast<T>(Bits(1 | (bit_cast<Bits>(towards) & sign)));
     return bit_cast<T>(Bits(bit_cast<Bits>(a) + ((x < y) == (x > C(0)) ? 1 : -1)));
