@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import find_commit
+from benchmarks.runner import find_commit
 
 _CODE = """
 import json, os, sys, time

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import cuarray as ca
-from benchmarks.__main__ import find_commit
+from benchmarks.runner import find_commit
 from cuarray import _plan, _runtime, _tuning
 from cuarray._launch import Prepared
 from cuarray._plan import Operand

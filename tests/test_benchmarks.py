@@ -5,6 +5,7 @@ How long anything takes is not tested.
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -156,6 +157,7 @@ def test_wrong_and_missing_functions_are_recorded(monkeypatch: pytest.MonkeyPatc
     session = Session(["wrong", "numpy"], quick=True)
     session.run(select(["reduction/sum_square_all", "elementwise/exp2"]))
     rows = {(row["case"], row["library"]) for row in session.rows}
+    assert {one["library"] for one in session.failed} == {"wrong"}, session.failed
     assert ("reduction/sum_square_all", "numpy") in rows and ("elementwise/exp2", "cuarray") in rows
     assert not any(library == "wrong" for _case, library in rows)
     assert {(one["case"], one["library"]) for one in session.failed} == {("reduction/sum_square_all", "wrong")}
@@ -343,6 +345,12 @@ def test_the_page_on_performance(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == printed
     for family in FAMILIES:
         assert f"### {family}\n" in text
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in Path(startup.__file__).parent.glob("[a-z]*.py")))
+def test_every_program_can_be_imported(name: str) -> None:
+    """Some are run on a GPU only."""
+    assert importlib.import_module(f"benchmarks.{name}").__doc__
 
 
 def test_startup_programs_run() -> None:

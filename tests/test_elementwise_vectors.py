@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,35 @@ def test_exact_results(dtype: str) -> None:
         *([(ca.cbrt(ca.array(cubes**3)), cubes)] if on_cpu else []),
     ]:
         np.testing.assert_array_equal(np.asarray(actual), expected.astype(dtype))
+
+
+WHOLE_POWERS = """
+#include "whole_power.cuh"
+template <class T> __global__ void powers(T* out, const T* base, const int* exponent, int n) {
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+    out[i] = ca::whole_power(base[i], exponent[i]);
+}
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_whole_powers(dtype: str) -> None:
+    """Those that a GPU computes by products: the nearest number, but for what is as good as half-way between two."""
+    random = np.random.default_rng(5)
+    few = np.array([3, 1, -2, 0.5, 10, 7, -1, 3, 0, np.inf, np.nan, 5])
+    base = np.concatenate([few, random.normal(size=3000) * 2.0 ** random.integers(-4, 5, 3000)]).astype(dtype)
+    exponent = np.concatenate([[1, 64, -3, 20, -5, 3, 63, 0, 2, 2, 1, -1], random.integers(-64, 65, 3000)])
+    out = ca.empty(base.size, dtype)
+    ca.cudadef(WHOLE_POWERS).powers[12, 256](out, ca.array(base), ca.array(exponent.astype("int32")), base.size)
+    low, high = (1e-23, 1e23) if dtype == "float32" else (1e-270, 1e270)
+    for x, n, actual in zip(base.tolist(), exponent.tolist(), np.asarray(out).tolist(), strict=True):
+        exact = Fraction(x) ** abs(n) if np.isfinite(x) else None if n else Fraction(1)
+        if exact is None or not low <= abs(exact) <= high:
+            assert np.isnan(actual)
+            continue
+        exact = exact if n >= 0 else 1 / exact
+        ulp = Fraction(float(np.spacing(np.asarray(abs(float(exact)), dtype))))
+        assert abs(Fraction(actual) - exact) <= Fraction(501, 1000) * ulp, (x, n)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(How::threads) elementwise_packs(Contiguous p) 
   }
 }
 
-template <class Index, int NDim, int Operands> struct Rows {
+template <class Index, int NDim, int Operands> struct PackedRows {
   Head head;
   i64 packs;
   Divisor<Index> axis[NDim];    // the last one in packs
@@ -127,7 +127,7 @@ template <class Index, int NDim, int Operands> struct Rows {
 };
 
 template <class Op, class How, class Index, int NDim, class Out, class... In>
-__global__ void __launch_bounds__(How::threads) elementwise_rows(Rows<Index, NDim, Out::outputs + sizeof...(In)> p) {
+__global__ void __launch_bounds__(How::threads) elementwise_rows(PackedRows<Index, NDim, Out::outputs + sizeof...(In)> p) {
   using Body = Elementwise<Op, How, Out, In...>;
   constexpr int tile = How::threads * How::packs;
   const Index packs = Index(p.packs);

@@ -1,6 +1,7 @@
 // Functors of arithmetic, number theory and complex parts; and what all functors share.
 #pragma once
 #include "complex.cuh"
+#include "whole_power.cuh"
 
 namespace ca {
 namespace ops {
@@ -109,6 +110,14 @@ struct Fmod : InVectors {  // the remainder has the dividend's sign
   }
 };
 
+struct FloatPower : InVectors {
+  template <class T> __device__ T operator()(T base, T exponent) const {
+#if CA_ON_DEVICE
+    if constexpr (is_floating<T>) return power(base, exponent);
+#endif
+    return pow(base, exponent);
+  }
+};
 struct Power : InVectors {
   template <class T> __device__ T operator()(T base, T exponent) const {
     if constexpr (is_integer<T>) {
@@ -123,15 +132,11 @@ struct Power : InVectors {
       }
       return T(result);
     } else {
-      return pow(base, exponent);
+      return FloatPower{}(base, exponent);
     }
   }
 };
 template <> inline constexpr bool integers_in_vectors<Power> = true;
-struct FloatPower : InVectors {
-  template <class T> __device__ T operator()(T base, T exponent) const { return pow(base, exponent); }
-};
-
 struct Positive {
   template <class T> __device__ T operator()(T x) const { return x; }
 };
