@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numba import cuda  # the kernels' global
 
-from benchmarks import startup
+from benchmarks import products, startup
 from benchmarks.case import BFLOAT16, FLOAT32, Arrays, Call, Case, Shape
 from benchmarks.libraries import Kernel, Library
 
@@ -405,33 +405,6 @@ def _transfer() -> Iterable[Case]:
     yield Case("transfer/item", lambda xp, a: a[0].item(), _vectors(1), 1000, 1000, wall=True, rotate=False)
 
 
-# ---- products of matrices: limited by arithmetic
-
-
-def _product(*shapes: Shape) -> int:
-    return 2 * math.prod(shapes[0]) * shapes[1][-1]
-
-
-def _matmul() -> Iterable[Case]:
-    for rows, cpu_rows in ((1024, 512), (4096, None)):
-        for dtype in (FLOAT32, FLOAT64, FLOAT16, BFLOAT16):
-            cpu_size = cpu_rows and (cpu_rows if dtype.itemsize > 2 else 128) ** 2
-            yield Case(
-                "matmul/square", lambda xp, a, b: a @ b, _matrices(2), rows**2, cpu_size, dtype,
-                flops=_product, accuracy=2**10,
-            )  # fmt: skip
-    # Of n elements in the left operand
-    rows_: tuple[tuple[str, Callable[[int], tuple[Shape, ...]], int, int], ...] = (
-        ("tall", lambda n: ((n // 16, 16), (16, 16)), 2**24, 2**18),
-        ("wide_times_tall", lambda n: ((16, n // 16), (n // 16, 16)), 2**24, 2**18),
-        ("matrix_vector", lambda n: ((math.isqrt(n),) * 2, (math.isqrt(n), 1)), 2**26, 2**20),
-        ("batched_16", lambda n: ((n // 256, 16, 16),) * 2, 2**22, 2**16),
-        ("batched_256", lambda n: ((-(-n // 2**16), 256, 256),) * 2, 2**22, 2**18),
-    )
-    for name, shapes, size, cpu_size in rows_:
-        yield Case(f"matmul/{name}", lambda xp, a, b: a @ b, shapes, size, cpu_size, flops=_product, accuracy=2**10)
-
-
 # ---- expressions, and kernels of one's own
 
 
@@ -541,7 +514,7 @@ def _kernel() -> Iterable[Case]:
 
 
 CASES: tuple[Case | startup.Startup, ...] = (
-    *_dispatch(), *_elementwise(), *_reduction(), *_scan(), *_transfer(), *startup.CASES, *_matmul(), *_fusion(),
+    *_dispatch(), *_elementwise(), *_reduction(), *_scan(), *_transfer(), *startup.CASES, *products.cases(), *_fusion(),
     *_kernel(),
 )  # fmt: skip
 FAMILIES = tuple(dict.fromkeys(case.family for case in CASES))

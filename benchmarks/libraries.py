@@ -96,6 +96,14 @@ class Library:
         """A function of the arrays that launches the kernel as users of the library do."""
         raise NotImplementedError(f"{self.name} has no kernels of one's own here")
 
+    def with_precision(self, precision: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, with its products of float32 matrices computed in "tf32" or "tf32x3"; or more precisely."""
+        return function
+
+    def dense_relu(self) -> Callable[..., Any]:
+        """relu(a @ b + c) as a user of the library writes it."""
+        return lambda a, b, c: self.namespace.maximum(a @ b + c, 0)
+
     def capture(self, work: Callable[[], Any]) -> Callable[[], Any]:
         """A function that launches what `work` does as a graph."""
         raise NotImplementedError(f"{self.name} has no graphs here")
@@ -126,6 +134,19 @@ class CuArray(Library):
     def launcher(self, kernel: Kernel, grid: int, block: int) -> Callable[..., Any]:
         function = getattr(self.module.cudadef(kernel.source, name=kernel.name), kernel.name)
         return lambda *arrays: function[grid, block](*arrays)
+
+    def with_precision(self, precision: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        chosen = self.module.matmul_precision
+
+        def call(*arrays: Any) -> Any:
+            with chosen(precision):
+                return function(*arrays)
+
+        return call
+
+    def dense_relu(self) -> Callable[..., Any]:
+        gemm = self.module.linalg.gemm
+        return lambda a, b, c: gemm(a, b, c, epilogue="relu")
 
     def capture(self, work: Callable[[], Any]) -> Callable[[], Any]:
         work()  # what is compiled and loaded is so before the capture
@@ -252,6 +273,24 @@ class Torch(Library):
     def free(self) -> None:
         if self.in_order:
             self.module.cuda.empty_cache()
+
+    def with_precision(self, precision: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        if precision != "tf32":
+            return function
+        settings = self.module.backends.cuda.matmul
+
+        def call(*arrays: Any) -> Any:
+            settings.allow_tf32 = True
+            try:
+                return function(*arrays)
+            finally:
+                settings.allow_tf32 = False
+
+        return call
+
+    def dense_relu(self) -> Callable[..., Any]:
+        relu = self.module.relu
+        return lambda a, b, c: relu(a @ b + c)
 
     def capture(self, work: Callable[[], Any]) -> Callable[[], Any]:
         if not self.in_order:

@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from benchmarks.report import Key, bandwidth, by_case, ratios
+from benchmarks.report import Key, bandwidth, by_case, rate, ratios
 
 COLOURS = {
     "cuarray": "tab:green", "numpy": "tab:blue", "cupy": "tab:orange", "torch": "tab:red", "jax": "tab:purple",
@@ -44,8 +44,10 @@ def plot(results: dict[str, Any], folder: Path, stem: str) -> list[Path]:
         own = [row for row in rows if row["case"].startswith(f"{family}/")]
         if any(ratios(own).values()):
             figures[f"ratios-{family}"] = _ratio_bars(own, f"{family}: time over cuarray's. {title}")
-    if sizes := _over_sizes(rows):
+    if sizes := _over_sizes([row for row in rows if not row["case"].startswith("matmul/")]):
         figures["bandwidth"] = _lines(sizes, bandwidth(rows), title)
+    if squares := _over_sizes([row for row in rows if row["case"].startswith("matmul/square")]):
+        figures["products"] = _product_lines(squares, title)
     if latencies := [row for row in rows if row["case"].startswith("dispatch/")]:
         figures["latency"] = _latency_bars(latencies, title)
     paths = []
@@ -98,11 +100,11 @@ def _latency_bars(rows: list[dict[str, Any]], title: str) -> Any:
 
 
 def _over_sizes(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, list[tuple[int, float]]]]:
-    """GB/s by size, of each library, for the cases and dtypes that were measured at several sizes."""
+    """The rate by size, of each library, for the cases and dtypes that were measured at several sizes."""
     found: dict[tuple[str, str], dict[str, list[tuple[int, float]]]] = {}
     for row in rows:
         lines = found.setdefault((row["case"], row["dtype"]), {})
-        lines.setdefault(row["library"], []).append((row["size"], row["bytes"] / row["median_s"] / 1e9))
+        lines.setdefault(row["library"], []).append((row["size"], rate(row)))
     return {key: lines for key, lines in found.items() if max(map(len, lines.values())) >= SIZES}
 
 
@@ -120,4 +122,27 @@ def _lines(cases: dict[tuple[str, str], dict[str, list[tuple[int, float]]]], cop
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
         axes.set_title(f"{case}, {dtype}. {title}", fontsize=9)
+    return figure
+
+
+def _product_lines(cases: dict[tuple[str, str], dict[str, list[tuple[int, float]]]], title: str) -> Any:
+    columns = min(2, len(cases))
+    figure, panels = plt.subplots(
+        -(-len(cases) // columns), columns, squeeze=False, figsize=(6 * columns, 3.6 * -(-len(cases) // columns))
+    )
+    for axes in panels.flat[len(cases) :]:
+        axes.remove()
+    for axes, ((case, dtype), lines) in zip(panels.flat, cases.items()):
+        for library, points in lines.items():
+            rows = [(size**0.5, speed) for size, speed in sorted(points)]
+            axes.plot(*zip(*rows), marker="o", label=library, color=COLOURS.get(library))
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("rows and columns")
+        axes.set_ylabel("TFLOP/s")
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+        axes.set_title(f"{case.split('/')[1].replace('_', ', ')}, {dtype}", fontsize=9)
+    figure.suptitle(title, fontsize=9)
+    figure.tight_layout()
     return figure

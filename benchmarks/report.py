@@ -45,9 +45,10 @@ def bandwidth(rows: Iterable[Row]) -> float | None:
 
 
 def rate(row: Row) -> float:
-    """GFLOP/s of what arithmetic limits, else GB/s."""
-    amount = row["flops"] if row["case"].startswith("matmul/") else row["bytes"]
-    return amount / row["median_s"] / 1e9
+    """TFLOP/s of what arithmetic limits, else GB/s."""
+    if row["case"].startswith("matmul/"):
+        return row["flops"] / row["median_s"] / 1e12
+    return row["bytes"] / row["median_s"] / 1e9
 
 
 def report(results: dict[str, Any]) -> str:
@@ -99,7 +100,7 @@ def _tables(rows: list[Row]) -> list[str]:
     for family in dict.fromkeys(row["case"].split("/")[0] for row in rows):
         own = [row for row in rows if row["case"].startswith(f"{family}/")]
         others = [name for name in dict.fromkeys(row["library"] for row in own) if name != "cuarray"]
-        unit = "GFLOP/s" if family == "matmul" else "GB/s"
+        unit = "TFLOP/s" if family == "matmul" else "GB/s"
         of_copy = copy is not None and family in ("elementwise", "reduction", "scan", "fusion")
         heads = ["case", "size", "dtype", "cuarray", "spread", unit, *(["of the copy"] if of_copy else [])]
         heads += [head for name in others for head in (name, "×")]

@@ -68,6 +68,7 @@ from numpy import (
 from cuarray import cuda, fft, lib, linalg, random, testing
 from cuarray._array import CuArray
 from cuarray._array_api_info import __array_api_version__, __array_namespace_info__
+from cuarray._autotune import autotune
 from cuarray._config import show_config
 from cuarray._errors import (
     CompileError,
@@ -292,20 +293,7 @@ from cuarray._functions.joining import (
     vsplit,
     vstack,
 )
-from cuarray._functions.linear_algebra import (
-    cross,
-    dot,
-    inner,
-    kron,
-    matmul,
-    matvec,
-    outer,
-    tensordot,
-    trace,
-    vdot,
-    vecdot,
-    vecmat,
-)
+from cuarray._functions.linear_algebra import cross, trace
 from cuarray._functions.logic import (
     allclose,
     array_equal,
@@ -370,6 +358,18 @@ from cuarray._functions.polynomials import (
     roots,
 )
 from cuarray._functions.printing import array2string, array_repr, array_str
+from cuarray._functions.products import (
+    dot,
+    inner,
+    kron,
+    matmul,
+    matvec,
+    outer,
+    tensordot,
+    vdot,
+    vecdot,
+    vecmat,
+)
 from cuarray._functions.ranges import arange, fromfunction, geomspace, linspace, logspace, meshgrid, mgrid, ogrid
 from cuarray._functions.rearranging import delete, insert, repeat, resize, roll, tile, trim_zeros
 from cuarray._functions.reductions import (
@@ -411,6 +411,7 @@ from cuarray._kernel.debug import debug
 from cuarray._kernel.kernel import Kernel
 from cuarray._kernel.launch import dim3
 from cuarray._kernel.module import Module, cudadef, cudafile
+from cuarray._precision import get_matmul_precision, matmul_precision, set_matmul_precision
 from cuarray._runtime.on_import import when_imported as _when_imported
 from cuarray._vector_types import (
     char1,
@@ -533,6 +534,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "autotune",
     "average",
     "bartlett",
     "base_repr",
@@ -670,6 +672,7 @@ __all__ = [
     "generic",
     "genfromtxt",
     "geomspace",
+    "get_matmul_precision",
     "get_printoptions",
     "gradient",
     "greater",
@@ -762,6 +765,7 @@ __all__ = [
     "longlong4",
     "mask_indices",
     "matmul",
+    "matmul_precision",
     "matrix_transpose",
     "matvec",
     "max",
@@ -865,6 +869,7 @@ __all__ = [
     "savez_compressed",
     "searchsorted",
     "select",
+    "set_matmul_precision",
     "set_printoptions",
     "setdiff1d",
     "setxor1d",

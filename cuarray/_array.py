@@ -159,6 +159,10 @@ class CuArray:
 
     if TYPE_CHECKING:  # the operators are set by _bind_operators, from the rows of the table
 
+        def __matmul__(self, other: Any) -> CuArray: ...
+        def __rmatmul__(self, other: Any) -> CuArray: ...
+        def __imatmul__(self, other: Any) -> CuArray: ...
+
         def __add__(self, other: Any) -> CuArray: ...
         def __radd__(self, other: Any) -> CuArray: ...
         def __iadd__(self, other: Any) -> CuArray: ...
@@ -818,15 +822,6 @@ class CuArray:
         """Sums of diagonals; see `cuarray.trace`."""
         return F.trace(self, offset, axis1, axis2, dtype, out)
 
-    def __matmul__(self, other: Any) -> Any:
-        return F.matmul(self, other) if F.is_operand(other) else NotImplemented
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return F.matmul(other, self) if F.is_operand(other) else NotImplemented
-
-    def __imatmul__(self, other: Any) -> Any:
-        return F.matmul(self, other, out=self) if F.is_operand(other) else NotImplemented
-
     def __divmod__(self, other: Any) -> Any:
         return F.divmod(self, other) if F.is_operand(other) else NotImplemented
 
@@ -954,7 +949,7 @@ OPERATORS: dict[str, tuple[Any, str]] = {}
 
 
 def _bind_operators() -> None:
-    """Give CuArray the operator methods that the rows of the table name."""
+    """Give CuArray the operator methods that the rows of the table name, and those of `matmul`."""
     forms: dict[str, Callable[[Any], Any]] = {
         "unary": lambda function: lambda self: function(self),
         "forward": lambda function: (
@@ -968,14 +963,13 @@ def _bind_operators() -> None:
         ),
     }
     comparisons = ("eq", "ne", "lt", "le", "gt", "ge")
-    for name, row in ELEMENTWISE.items():
-        if row.dunder is None:
-            continue
-        own = {"": "forward" if row.ufunc.nin == 2 else "unary"}
-        if row.ufunc.nin == 2 and row.dunder not in comparisons:
+    operators = [(name, row.dunder, row.ufunc.nin) for name, row in ELEMENTWISE.items() if row.dunder is not None]
+    for name, dunder, nin in [*operators, ("matmul", "matmul", 2)]:
+        own = {"": "forward" if nin == 2 else "unary"}
+        if nin == 2 and dunder not in comparisons:
             own |= {"r": "reflected", "i": "in_place"}
         for prefix, form in own.items():
-            method, function = f"__{prefix}{row.dunder}__", getattr(F, name)
+            method, function = f"__{prefix}{dunder}__", getattr(F, name)
             implementation = forms[form](function)
             implementation.__name__ = method
             implementation.__doc__ = f"See `cuarray.{name}`."

@@ -14,6 +14,7 @@ import functools
 import platform
 import sysconfig
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ class Remembered:
     __slots__ = ("_recipes",)
 
     scalars = 0  # bit k is set if argument k may be a scalar whose type counts, and not its value
+    variable: ContextVar[Any] | None = None  # a context variable, with a default, whose value counts, too
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._call(*args, **kwargs)
@@ -91,7 +93,7 @@ _CALLING = _Calling(
     new_call=(_object,),
     new_operator=(_object, _object, _object, _object, ctypes.c_uint64),
     new_subscript=(_object, _object, _object),
-    new_recipes=(_object, ctypes.c_uint64),
+    new_recipes=(_object, ctypes.c_uint64, _object),
     part=(ctypes.c_uint64, _object, ctypes.c_bool),
     has_recipe=(ctypes.c_bool, _object, _object, _object),
     add_recipe=(ctypes.c_bool, _object, _object, _address),
@@ -214,6 +216,8 @@ def remember(
     out: int = -1,
     scratch_bytes: int = 0,
     view_at: int | None = None,
+    alignment: int = 1,
+    apart: bool = False,
 ) -> None:
     """Remember what a call comes to, for all calls with arguments of these kinds; or do not, if that cannot be.
 
@@ -222,13 +226,15 @@ def remember(
     layout: of the new array that is the result; or `out` is the argument that the result is written to.
     launches: pairs of a `Prepared` and the words of its head; scratch_bytes: of the memory that they share.
     view_at: the result is a view of the first argument, this many bytes after its beginning.
+    alignment: the addresses of arrays must be multiples of it; else Python is asked.
+    apart: `out` must not be one of the inputs, which it otherwise may if it is exactly that.
     """
     found = _calling()
-    if found is None or len(arguments) + len(names) > _MOST_PARTS or len(launches) > _MOST_LAUNCHES:
+    if found is None or len(arguments) + len(names) >= _MOST_PARTS or len(launches) > _MOST_LAUNCHES:
         return
     recipes = getattr(function, "_recipes", None)
     if recipes is None:
-        recipes = function._recipes = found.new_recipes(function.scalars)
+        recipes = function._recipes = found.new_recipes(function.scalars, function.variable)
     elif found.has_recipe(recipes, arguments, names):
         return  # these arguments are among those that the recipe is not for
     from cuarray._array import CuArray
@@ -247,6 +253,9 @@ def remember(
             return
         key.append(found.part(argument, is_scalar))
     key += map(id, names)
+    if function.variable is not None:
+        keep.append(function.variable.get())
+        key.append(id(keep[-1]))
     words: list[int] = []
     for prepared, head in launches:
         codes = []
@@ -265,6 +274,7 @@ def remember(
         spans = []
     viewed, nbytes = (-1, layout.nbytes) if view_at is None else (0, view_at)
     head_of_all = [len(key), out, viewed, id(layout), nbytes, scratch_bytes, len(spans) // 3, len(launches)]
+    head_of_all += [alignment - 1, apart]
     flat = [number & (2**64 - 1) for number in (*head_of_all, *key, *spans, *words)]
     found.add_recipe(recipes, tuple(keep), (ctypes.c_uint64 * len(flat))(*flat))
 
@@ -274,6 +284,12 @@ def _never_changes(value: Any) -> bool:
     if type(value) is tuple:
         return all(type(part) is int for part in value)
     return value is None or type(value) in (bool, int, str, type) or isinstance(value, np.dtype)
+
+
+def forget(function: Remembered) -> None:
+    """Have Python asked again for all calls of a function."""
+    if getattr(function, "_recipes", None) is not None:
+        del function._recipes
 
 
 def remember_subscript(array: Any, subscript: Any, view: Any) -> None:

@@ -8,6 +8,7 @@ from cuarray import _runtime
 from cuarray._plan import Plan
 from cuarray._runtime import glue
 from cuarray._runtime.base import Source
+from cuarray._runtime.tensor_maps import TENSOR_MAP_WORDS
 
 
 def source_of(plan: Plan) -> Source:
@@ -30,8 +31,18 @@ class Prepared:
             return [f"&{own.instance.name}" for own in family() if source_of(own) == source]
 
         source = source_of(plan)
-        function = runtime.load(source, f"&{instance.name}", family=names if family else None).handle
-        self.record = glue.make_record(runtime.launcher, function, plan.grid, plan.block, plan.shared, plan.words)
+        function = runtime.load(source, f"&{instance.name}", family=names if family else None)
+        words, launcher, handle = plan.words, runtime.launcher, function.handle
+        if plan.maps or plan.cluster > 1:
+            addresses = []
+            for own in plan.maps:
+                if own is not None:
+                    addresses.append((glue.HEAD_WORDS + len(words), own.word, own.offset))
+                words += runtime.encode_tensor_map(own) if own else (0,) * TENSOR_MAP_WORDS
+            cluster = (plan.cluster, 1, 1) if plan.cluster > 1 else None
+            parameter_words = glue.HEAD_WORDS + len(words)
+            launcher, handle = runtime.launcher_for(function, cluster, False, tuple(addresses), parameter_words)
+        self.record = glue.make_record(launcher, handle, plan.grid, plan.block, plan.shared, words)
         self.address: int = self.record.ctypes.data
         self.name = plan.instance.name
 

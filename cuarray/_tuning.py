@@ -17,6 +17,9 @@ class Target:
     block_threads: int  # threads a block of a built-in kernel has; 1 on the host
     max_block_threads: int
     blocks_per_processor: int  # resident blocks that fill a processor
+    capability: tuple[int, int] = (0, 0)  # CUDA's compute capability; (0, 0): a CPU, or unknown
+    shared_bytes: int = 48 << 10  # of shared memory that a block may have
+    blas: bool = False  # products of floating and complex matrices can be left to the CPU's BLAS
 
     @property
     def one_thread_blocks(self) -> bool:
@@ -273,9 +276,25 @@ MATMUL_TILE = 16  # threads a side of a matmul_tiled block: 256 threads, the por
 MATMUL_STRIP = 256  # columns that matmul_rows keeps in accumulators: 2 KiB of float64, well inside L1
 
 
+MATMUL_ROWS_MOST = 100  # multiplications of a matrix up to which matmul_rows is faster than what prepares more
+MATMUL_BLOCKED_BYTES = 1 << 20  # of a thread of matmul_blocked, for panels and sums: what an L2 cache holds
+
+
 def matmul_rows_blocks(target: Target, rows: int, flops: int) -> int:
     """Blocks of matmul_rows: one until the product is worth a second core."""
     return max(1, min(4 * target.processors, rows, flops // (8 * _HOST_CHUNK)))
+
+
+def matmul_blas_blocks(target: Target, batches: int, products: int) -> int:
+    """Blocks of matmul_blas: one where a matrix is worth BLAS's own threads, else as many as are worth a core."""
+    if products > batches * 2**17:
+        return 1
+    return max(1, min(4 * target.processors, batches, products // (8 * _HOST_CHUNK)))
+
+
+def matmul_blocked_blocks(target: Target, items: int, products: int) -> int:
+    """Blocks of matmul_blocked: one until the product is worth a second core, with at least a panel each."""
+    return max(1, min(2 * target.processors, items // 256, products // (16 * _HOST_CHUNK)))
 
 
 @dataclass(frozen=True, slots=True)

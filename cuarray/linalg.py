@@ -20,7 +20,8 @@ from numpy.linalg import LinAlgError
 from cuarray import _runtime
 from cuarray._array import CuArray, allocate, new, view_of
 from cuarray._dtypes import as_dtype
-from cuarray._functions import linear_algebra as _products
+from cuarray._functions import linear_algebra as _linear_algebra
+from cuarray._functions import products as _products
 from cuarray._functions._operation import as_operand, copy_into
 from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, ascontiguousarray, astype, empty
@@ -44,9 +45,10 @@ from cuarray._functions.elementwise import (
     subtract,
     where,
 )
-from cuarray._functions.linear_algebra import dot, matmul, tensordot, vecdot
+from cuarray._functions.gemm import gemm
 from cuarray._functions.manipulation import broadcast_to, matrix_transpose, ravel
 from cuarray._functions.matrices import eye, tril, triu
+from cuarray._functions.products import dot, matmul, tensordot, vecdot
 from cuarray._functions.ranges import arange
 from cuarray._functions.reductions import all as all_of
 from cuarray._functions.reductions import any as any_of
@@ -67,6 +69,7 @@ __all__ = [
     "eigh",
     "eigvals",
     "eigvalsh",
+    "gemm",
     "inv",
     "lstsq",
     "matmul",
@@ -886,7 +889,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> CuArray:
     a, b = as_operand(x1), as_operand(x2)
     if a.shape[axis] != 3 or b.shape[axis] != 3:
         raise ValueError(f"cross: both vectors must have 3 elements; they have {a.shape[axis]} and {b.shape[axis]}")
-    return _products.cross(a, b, axis=axis)
+    return _linear_algebra.cross(a, b, axis=axis)
 
 
 def diagonal(x: Any, /, *, offset: int = 0) -> CuArray:
@@ -908,4 +911,4 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> CuArray:
     >>> ca.linalg.trace(ca.array([[1, 2], [3, 4]]))
     array(5)
     """
-    return _products.trace(x, offset, -2, -1, dtype)
+    return _linear_algebra.trace(x, offset, -2, -1, dtype)

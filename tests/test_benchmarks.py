@@ -262,7 +262,7 @@ SYNTHETIC = {
         *(_row("elementwise/add", "cuarray", 1e-6, 2**n) for n in range(10, 20, 2)),
         *(_row("elementwise/add", "cupy", 2e-6, 2**n) for n in range(10, 20, 2)),
         _row("elementwise/copy", "bare", 2e-6),
-        _row("matmul/square", "cuarray", 1e-3),
+        *(_row("matmul/square", "cuarray", 1e-9, 4**n) for n in range(5, 9)),
     ],
 }  # fmt: skip
 
@@ -274,7 +274,7 @@ def test_the_report() -> None:
     text = report(SYNTHETIC)
     assert "| dispatch | cupy | 2 | 1.12 | 0.50 | `dispatch/sum`, 1000, float32 |" in text
     assert "| dispatch/add | 1000 | float32 | 2 µs | 0.0% |  | 5 µs | 2.50 |" in text
-    assert "| matmul/square | 1000 | float32 | 1 ms | 0.0% | 0.001 |" in text
+    assert "| matmul/square | 1024 | float32 | 1 ns | 0.0% | 1.02 |" in text
     # 12 bytes an element in 1 µs, of a copy that takes 12 kB in 2 µs
     assert "| elementwise/add | 1024 | float32 | 1 µs | 0.0% | 12.3 | 2.05 |" in text
     for problem in ("jax is absent: not there", "scan/sort failed with cupy: wrong", "scan/topk", "scan/unique"):
@@ -287,7 +287,7 @@ def test_plots(tmp_path: Path) -> None:
     file.write_text(json.dumps(SYNTHETIC))
     assert main(["report", str(file), "--plots", str(tmp_path / "plots")]) == 0
     written = {path.name for path in (tmp_path / "plots").iterdir()}
-    names = ("ratios-dispatch", "ratios-elementwise", "bandwidth", "latency")
+    names = ("ratios-dispatch", "ratios-elementwise", "bandwidth", "products", "latency")
     assert written == {f"synthetic-{name}.png" for name in names}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "plots").iterdir())
 

@@ -14,13 +14,15 @@ import pytest
 pytest.importorskip("cuda.core", reason="cuda.core, which drives NVRTC, is not installed")
 pytest.importorskip("cuda.bindings.nvrtc", reason="NVRTC's bindings are not installed")
 
-from cuarray import _plan, _tuning
-from cuarray._dtypes import DTYPES, Loop, kind_of, resolve, resolve_reduction
+from cuarray import _matmul_tuning, _plan, _tuning
+from cuarray._dtypes import BFLOAT16, DTYPES, Loop, kind_of, resolve, resolve_reduction
 from cuarray._functions._reduction import _loop_dtypes, fold, reorderable
 from cuarray._functions.elementwise import FUNCTIONS as FUNCTIONS_BY_NAME
+from cuarray._functions.gemm import FUNCTIONS as EPILOGUE_FUNCTIONS
 from cuarray._layout import layout
 from cuarray._plan import Operand
-from cuarray._runtime import builtin_source, nvrtc
+from cuarray._plan._matmul_choice import FAMILIES as MATMUL_FAMILIES
+from cuarray._runtime import builtin_source, nvrtc, target_of
 from cuarray._table import ELEMENTWISE, REDUCTIONS
 from cuarray._tuning import Target
 from cuarray.random._draw import SAMPLERS, integers_sampler
@@ -296,8 +298,57 @@ def test_scans(architecture: str) -> None:
     compile_all("scan.cuh", names, architecture)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def matmul_products(dtypes: Iterable[np.dtype]) -> Iterator[_plan.Product]:
+    """One for each kind of kernel: large, long, skinny, stacked; along k and across it, aligned and not."""
+    shapes = [(4096, 4096, 4096), (64, 64, 1 << 16), (1, 4096, 4096), (4096, 5, 4096), (90, 90, 90), (8, 8, 8)]
+    for dtype, (m, n, k) in itertools.product(dtypes, shapes):
+        stack = (100,) if m == 8 else ()
+        for turned, aligned in ((False, True), (True, False)) if m > 1000 else ((False, True),):
+            a, b = (
+                layout(dtype, (*stack, *shape), (dtype.itemsize, shape[0] * dtype.itemsize) if turned else None)
+                for shape in ((m, k), (k, n))
+            )
+            for precision in ("ieee", "tf32", "tf32x3") if dtype == np.float32 else ("ieee",):
+                yield _plan.product(a, b, stack, dtype, precision=precision, aligned=aligned)
+
+
+MATMUL_ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100", "sm_120"]
+
+
+@pytest.mark.parametrize("architecture", MATMUL_ARCHITECTURES)
 def test_matmul(architecture: str) -> None:
+    """What is chosen for every kind of product, and everything that the table may choose."""
+    own = target_of(architecture)
+    dtypes = [np.dtype(name) for name in ("float16", "float32", "float64")]
+    if architecture == "sm_90a":
+        dtypes += [
+            np.dtype(np.int8),
+            np.dtype(np.complex64),
+            BFLOAT16,
+            np.dtype(np.bool_),
+            np.dtype(np.uint64),
+            np.dtype(np.complex128),
+        ]
+
+    def plans() -> Iterator[_plan.Plan]:
+        for of in matmul_products(dtypes):
+            yield from _plan.matmul(own, of).launches
+            if of.m == of.n == of.k == 4096 and of.aligned:
+                for family, values, _ in _matmul_tuning.TILES[of.kind]:
+                    configuration = MATMUL_FAMILIES[family].Configuration.for_product(of, values, 1)
+                    if architecture == "sm_90a" and MATMUL_FAMILIES[family].fits(own, of, configuration):
+                        yield from MATMUL_FAMILIES[family].plan(own, of, configuration).launches
+
+    names = [plan.instance.name for plan in plans()]
+    assert {"simt", "skinny_rows", "skinny_columns", "small", "sum_splits"} <= {
+        name.split("<")[0].removeprefix("ca::matmul_") for name in names
+    }
+    assert any("matmul_mma" in name for name in names) == (own.capability >= (8, 0))
+    compile_plans(plans(), architecture)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_simple_matmul(architecture: str) -> None:
     plans = (
         launch
         for dtype in dtypes_for(architecture)
@@ -308,6 +359,33 @@ def test_matmul(architecture: str) -> None:
     names = instances(plans)
     assert all("matmul_tiled" in name for name in names)
     compile_all("matmul_simple.cuh", names, architecture)
+
+
+EPILOGUES = ["Identity", *(function.functor for function in EPILOGUE_FUNCTIONS.values())]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_epilogues(architecture: str) -> None:
+    """Every function of `gemm`, with and without a c, and results of other dtypes than the operands'."""
+    dtypes = [np.dtype(name) for name in ("float16", "float32", "float64")]
+    plans = (
+        launch
+        for dtype, out in zip(dtypes, [*dtypes[1:], np.dtype("float32")])
+        for functor in EPILOGUES
+        for added in (False, True)
+        for launch in _plan.matmul(
+            H100,
+            _plan.product(
+                layout(dtype, (8, 8)),
+                layout(dtype, (8, 8)),
+                (),
+                out,
+                layout(out, (1, 8)) if added else None,
+                _plan.Epilogue(functor, (0, 0), (0, 0), added),
+            ),
+        ).launches
+    )
+    compile_all("matmul_simple.cuh", instances(plans), architecture)
 
 
 # ---- index arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import warnings
 from typing import Any
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from strategies import pairs
 
 import cuarray as ca
+from cuarray import linalg
+from cuarray._functions import _contraction
 
 DTYPES = ("bool", "int8", "int64", "float16", "float32", "complex64")
 EXTENTS = {"a": 2, "b": 3, "c": 1, "d": 4, "e": 2}
@@ -311,3 +314,94 @@ def test_the_operator_in_place() -> None:
         lambda: operator.imatmul(integers, ca.ones((2, 2))),
         lambda: operator.imatmul(np.ones((2, 2), "int32"), np.ones((2, 2))),
     )
+
+
+# ---- what is read where it is
+
+
+@pytest.fixture
+def operands_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The addresses of the matrices that are multiplied."""
+    seen: list[int] = []
+    multiply = _contraction.multiply_matrices
+
+    def listening(a: ca.CuArray, b: ca.CuArray, **options: Any) -> Any:
+        seen.extend((a.pointer, b.pointer))
+        return multiply(a, b, **options)
+
+    monkeypatch.setattr(_contraction, "multiply_matrices", listening)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes", "axes"),
+    [
+        ("ij,jk->ik", [(4, 5), (5, 6)], [(0, 1), (0, 1)]),
+        ("ij,jk->ki", [(4, 5), (5, 6)], [(0, 1), (0, 1)]),
+        ("ij,kj->ik", [(4, 5), (6, 5)], [(1, 0), (1, 0)]),
+        ("bij,bjk->bik", [(3, 4, 5), (3, 5, 6)], [(0, 1, 2), (2, 0, 1)]),
+        ("ijk,jkl->il", [(4, 5, 6), (5, 6, 3)], [(0, 1, 2), (0, 1, 2)]),
+        ("ijk,kjl->il", [(4, 5, 6), (6, 5, 3)], [(0, 1, 2), (1, 0, 2)]),
+        ("bhqd,bhkd->bhqk", [(2, 3, 4, 5), (2, 3, 6, 5)], [(0, 2, 1, 3), (0, 2, 1, 3)]),
+        ("ab...,bc->...ac", [(2, 3, 4), (3, 5)], [(2, 0, 1), (0, 1)]),
+    ],
+)
+def test_views_are_not_copied(
+    subscripts: str, shapes: list[tuple[int, ...]], axes: list[tuple[int, ...]], operands_read: list[int]
+) -> None:
+    """Where the labels' axes can be walked as those of matrices, whatever the order in memory (`axes`)."""
+    pairs_ = []
+    for shape, order in zip(shapes, axes, strict=True):
+        x = np.arange(float(np.prod(shape))).reshape(shape)
+        pairs_.append((x, ca.array(x.transpose(order).copy()).transpose(np.argsort(order))))
+    expected = np.einsum(subscripts, *(x for x, _ in pairs_))
+    assert_same(ca.einsum(subscripts, *(y for _, y in pairs_)), expected)
+    assert sorted(operands_read) == sorted(y.pointer for _, y in pairs_)
+
+
+def test_tensordot_reads_in_place(operands_read: list[int]) -> None:
+    a, b = np.arange(60.0).reshape(3, 4, 5), np.arange(120.0).reshape(4, 5, 6)
+    x, y = ca.array(a.transpose(1, 2, 0).copy()).transpose(2, 0, 1), ca.array(b)
+    for axes in (2, ([1, 2], [0, 1]), ([2, 1], [1, 0])):
+        operands_read.clear()
+        assert_same(ca.tensordot(x, y, axes), np.tensordot(a, b, axes))
+        assert operands_read == [x.pointer, y.pointer]
+
+
+def test_the_order_of_contractions() -> None:
+    """The cheap order is found, whatever the operands' places; and what it may be told."""
+    shapes = [(2, 300), (300, 300), (300, 300), (300, 2)]
+    arrays = [np.ones(shape) for shape in shapes]
+    operands = list(map(ca.array, arrays))
+    expected = np.full((2, 2), 300.0**3)
+    for optimize in (
+        True,
+        False,
+        None,
+        "greedy",
+        "optimal",
+        "auto",
+        "dp",
+        ("optimal", 10_000),
+        ["einsum_path", (2, 3)],
+    ):
+        assert_same(ca.einsum("ij,jk,kl,lm->im", *operands, optimize=optimize), expected)
+    for bad, kind in (("nonsense", KeyError), (3.5, TypeError), (("greedy", 2, 3), TypeError)):
+        with pytest.raises(kind):
+            ca.einsum("ij,jk,kl,lm->im", *operands, optimize=bad)
+
+
+def test_multi_dot_is_parenthesised_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As few multiplications as the best order needs, found by trying all."""
+    extents = (30, 35, 15, 5, 10, 20, 25)
+    counted: list[int] = []
+    product = linalg.matmul
+
+    def counting(a: Any, b: Any) -> Any:
+        counted.append(a.shape[0] * a.shape[1] * b.shape[1])
+        return product(a, b)
+
+    monkeypatch.setattr(linalg, "matmul", counting)
+    arrays = [np.ones(pair) for pair in itertools.pairwise(extents)]
+    assert_same(ca.linalg.multi_dot(list(map(ca.array, arrays))), np.linalg.multi_dot(arrays))
+    assert sum(counted) == 15125  # of the 42 orders, the least

@@ -53,7 +53,7 @@ from cuarray._functions.joining import (
     vsplit,
     vstack,
 )
-from cuarray._functions.linear_algebra import dot, matmul, matvec, trace, vecdot, vecmat
+from cuarray._functions.linear_algebra import trace
 from cuarray._functions.manipulation import (
     atleast_1d,
     atleast_2d,
@@ -89,6 +89,7 @@ from cuarray._functions.nan_reductions import (
     nansum,
     nanvar,
 )
+from cuarray._functions.products import dot, matmul, matvec, vecdot, vecmat
 from cuarray._functions.ranges import arange, fromfunction, geomspace, linspace, logspace, meshgrid, mgrid, ogrid
 from cuarray._functions.rearranging import delete, insert, repeat, resize, roll, tile, trim_zeros
 from cuarray._functions.reductions import (

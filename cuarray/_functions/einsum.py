@@ -1,33 +1,25 @@
-"""Einstein summation: labels are matched to axes, and the operands are contracted two at a time by `matmul`."""
+"""Einstein summation: labels are matched to axes, and the operands are contracted two at a time, in a good order."""
 
 from __future__ import annotations
 
+import functools
 import itertools
-import math
 import operator
 import string
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from cuarray._array import CuArray, view_of
 from cuarray._dtypes import as_dtype, check_castable, result_type
+from cuarray._functions._contraction import Label, Term, contract, sum_out
 from cuarray._functions._operation import as_operand, check_out, copy_into
-from cuarray._functions._reduction import reduce
 from cuarray._functions.creation import ascontiguousarray, astype, copy
-from cuarray._functions.elementwise import logical_and, multiply
-from cuarray._functions.linear_algebra import matmul
 
 _LETTERS = frozenset(string.ascii_letters)
-Label = Any  # a letter, an int of the other notation, or ("...", number) for an axis of an ellipsis
-
-
-class _Term(NamedTuple):
-    """An operand whose axes all have different labels."""
-
-    array: CuArray
-    labels: tuple[Label, ...]
+_STRATEGIES = ("greedy", "optimal", "auto", "dp", "branch-2", "branch-all")  # opt_einsum's; NumPy has the first two
+# A label is a letter, an int of the other notation, or ("...", number) for an axis of an ellipsis.
 
 
 # ---- reading
@@ -140,7 +132,7 @@ def _extents(arrays: list[CuArray], inputs: list[tuple[Label, ...]]) -> dict[Lab
 # ---- one operand
 
 
-def _own_axes(array: CuArray, labels: tuple[Label, ...]) -> _Term:
+def _own_axes(array: CuArray, labels: tuple[Label, ...]) -> Term:
     """With one axis a label: the diagonal of those that have the same one."""
     while len(set(labels)) < len(labels):
         label = next(label for k, label in enumerate(labels) if label in labels[:k])
@@ -160,79 +152,58 @@ def _own_axes(array: CuArray, labels: tuple[Label, ...]) -> _Term:
             ),
         )
         labels = (*labels[:second], *labels[second + 1 :])
-    return _Term(array, labels)
+    return Term(array, labels)
 
 
-def _without_ones(term: _Term, extents: dict[Label, int]) -> _Term:
+def _without_ones(term: Term, extents: dict[Label, int]) -> Term:
     """Without the axes of one element that stand for more: what is broadcast need not be there."""
     axes = tuple(k for k, label in enumerate(term.labels) if term.array.shape[k] != extents[label])
     if not axes:
         return term
     squeezed = view_of(term.array, lambda ghost: np.squeeze(ghost, axes))
-    return _Term(squeezed, tuple(label for k, label in enumerate(term.labels) if k not in axes))
+    return Term(squeezed, tuple(label for k, label in enumerate(term.labels) if k not in axes))
 
 
-def _sum_out(term: _Term, kept: set[Label], dtype: np.dtype) -> _Term:
-    axes = tuple(k for k, label in enumerate(term.labels) if label not in kept)
-    if not axes:
-        return term
-    labels = tuple(label for label in term.labels if label in kept)
-    if dtype.kind == "b":
-        return _Term(reduce("any", term.array, axes), labels)
-    return _Term(reduce("sum", term.array, axes, dtype), labels)
+# ---- the order of contractions
 
 
-def _arrange(term: _Term, labels: Sequence[Label]) -> CuArray:
-    """The array with its axes in the order of these labels."""
-    order = tuple(term.labels.index(label) for label in labels)
-    return view_of(term.array, lambda ghost: ghost.transpose(order))
+@functools.lru_cache(maxsize=1024)
+def _find_path(
+    inputs: tuple[tuple[Label, ...], ...],
+    result: tuple[Label, ...],
+    extents: tuple[tuple[Label, int], ...],
+    strategy: str,
+    limit: int | None,
+) -> tuple[tuple[int, ...], ...]:
+    """The operands to contract at each step, whose result comes after the others then."""
+    if len(inputs) <= 2:
+        return (tuple(range(len(inputs))),)
+    import opt_einsum
+
+    sizes = dict(extents)
+    symbols = {label: opt_einsum.get_symbol(number) for number, label in enumerate(sizes)}
+    terms = ["".join(symbols[label] for label in labels) for labels in inputs]
+    shapes = [tuple(sizes[label] for label in labels) for labels in inputs]
+    subscripts = f"{','.join(terms)}->{''.join(symbols[label] for label in result)}"
+    path, _ = opt_einsum.contract_path(subscripts, *shapes, shapes=True, optimize=strategy, memory_limit=limit)
+    return tuple(map(tuple, path))
 
 
-# ---- two operands
-
-
-def _contract(a: _Term, b: _Term, kept: set[Label], dtype: np.dtype) -> _Term:
-    """The product of both, summed over all labels that are not kept."""
-    a = _sum_out(a, kept | set(b.labels), dtype)
-    b = _sum_out(b, kept | set(a.labels), dtype)
-    shared = [label for label in a.labels if label in b.labels]
-    summed = [label for label in shared if label not in kept]
-    stack = [label for label in shared if label in kept]
-    rows = [label for label in a.labels if label not in shared]
-    columns = [label for label in b.labels if label not in shared]
-    labels = (*stack, *rows, *columns)
-    if not summed:
-        left = _arrange(a, stack + rows)
-        left = left[(..., *(None,) * len(columns))]
-        right = _arrange(b, stack + columns)
-        right = right[(*(slice(None),) * len(stack), *(None,) * len(rows), ...)]
-        product = logical_and(left, right) if dtype.kind == "b" else multiply(left, right)
-        return _Term(product, labels)
-
-    def extents(term: _Term, of: list[Label]) -> tuple[int, ...]:
-        return tuple(term.array.shape[term.labels.index(label)] for label in of)
-
-    batch, m, n, k = extents(a, stack), extents(a, rows), extents(b, columns), extents(a, summed)
-    left = _arrange(a, stack + rows + summed).reshape((*batch, math.prod(m), math.prod(k)))
-    right = _arrange(b, stack + summed + columns).reshape((*batch, math.prod(k), math.prod(n)))
-    return _Term(matmul(left, right).reshape((*batch, *m, *n)), labels)
-
-
-def _greedy(
-    terms: Sequence[tuple[Label, ...]], result: tuple[Label, ...], extents: dict[Label, int]
-) -> tuple[int, int]:
-    """The two operands to contract next: those whose product saves most memory, or takes fewest multiplications."""
-
-    def size(labels: set[Label]) -> int:
-        return math.prod(extents[label] for label in labels)
-
-    def cost(pair: tuple[int, int]) -> tuple[int, int]:
-        i, j = pair
-        others = set(result).union(*(labels for k, labels in enumerate(terms) if k not in pair))
-        both = set(terms[i]) | set(terms[j])
-        return size(both & others) - size(set(terms[i])) - size(set(terms[j])), size(both)
-
-    return min(itertools.combinations(range(len(terms)), 2), key=cost)
+def _strategy(optimize: Any) -> tuple[str, int | None] | list[tuple[int, ...]]:
+    """The strategy that finds the path, with its limit on the size of intermediate arrays; or the path itself."""
+    if optimize is False or optimize is True or optimize is None:
+        return "auto", None
+    if isinstance(optimize, str):
+        name, limit = optimize, None
+    elif len(optimize) and optimize[0] == "einsum_path":
+        return [tuple(step) for step in optimize[1:]]
+    elif len(optimize) == 2 and isinstance(optimize[0], str) and isinstance(optimize[1], int | float):
+        name, limit = optimize[0], int(optimize[1])
+    else:
+        raise TypeError(f"einsum: optimize must be a bool, a strategy or a path of einsum_path, not {optimize!r}")
+    if name not in _STRATEGIES:
+        raise KeyError(f"einsum: optimize: {name!r} is no strategy; there are {', '.join(_STRATEGIES)}")
+    return name, limit
 
 
 def einsum(
@@ -249,9 +220,12 @@ def einsum(
     Without ``->`` the result has the letters that stand once, sorted. ``...`` stands for further axes, which broadcast.
     Instead of a string, lists of ints may follow each operand, and one for the result the last.
 
-    Two operands are contracted at a time: in the order that `einsum_path` gives if `optimize` is one of its paths, else
-    in one that is found greedily, whatever `optimize` says. A result of one operand without a sum is a view of it.
-    ValueError for subscripts that do not fit the operands, TypeError where `casting` forbids the cast to `dtype`.
+    Two operands are contracted at a time, as stacks of products of matrices where something is summed over; what
+    `matmul_precision` says counts. optimize: the order of the contractions, as `einsum_path` gives it, or how it is
+    found: "greedy", "optimal", or one of opt_einsum's further strategies, perhaps in a pair with the number of elements
+    that intermediate arrays may have; a bool leaves the choice to opt_einsum. A result of one operand without a sum is
+    a view of it. ValueError for subscripts that do not fit the operands, TypeError where `casting` forbids the cast to
+    `dtype`.
 
     >>> import cuarray as ca
     >>> ca.einsum("ij,j->i", ca.array([[1, 2], [3, 4]]), ca.array([10, 1]))
@@ -271,18 +245,17 @@ def einsum(
         for array, labels in zip(arrays, inputs, strict=True)
     ]
     is_view = len(terms) == 1 and set(terms[0].labels) <= set(result) and terms[0].array._memory is arrays[0]._memory
-    path = _given_path(optimize)
-    while len(terms) > 1:
-        chosen = path.pop(0) if path else _greedy([term.labels for term in terms], result, extents)
-        picked = [terms[k] for k in sorted(chosen, reverse=True)]
+    for chosen in _path(optimize, terms, result, extents):
+        picked = [terms[k] for k in sorted(chosen)]
         terms = [term for k, term in enumerate(terms) if k not in chosen]
-        kept = set(result).union(*(term.labels for term in terms))
-        term = picked.pop()
-        while picked:
-            following = kept.union(*(other.labels for other in picked[:-1]))
-            term = _contract(term, picked.pop(), following, wanted)
-        terms.append(_sum_out(term, kept, wanted))
-    value = _arrange_result(_sum_out(terms[0], set(result), wanted), result, extents)
+        # The labels that later steps need; those of the result first, in its order, as far as that costs nothing.
+        kept = list(dict.fromkeys((*result, *(label for term in terms for label in term.labels))))
+        term = picked[0]
+        for number, other in enumerate(picked[1:], 1):
+            later = [label for following in picked[number + 1 :] for label in following.labels]
+            term = contract(term, other, list(dict.fromkeys((*kept, *later))), wanted)
+        terms.append(sum_out(term, set(kept), wanted))
+    value = _arrange_result(sum_out(terms[0], set(result), wanted), result, extents)
     if out is not None:
         check_out("einsum", out)
         if out.shape != value.shape:
@@ -302,10 +275,10 @@ def einsum(
     return value
 
 
-def _arrange_result(term: _Term, result: tuple[Label, ...], extents: dict[Label, int]) -> CuArray:
+def _arrange_result(term: Term, result: tuple[Label, ...], extents: dict[Label, int]) -> CuArray:
     """The result: labels that all operands had with one element only are missing from the term."""
     present = [label for label in result if label in term.labels]
-    value = _arrange(term, present)
+    value = term.arranged(present)
     if len(present) < len(result):
         shape = tuple(extents[label] for label in result)
         value = value[tuple(slice(None) if label in term.labels else None for label in result)]
@@ -313,15 +286,19 @@ def _arrange_result(term: _Term, result: tuple[Label, ...], extents: dict[Label,
     return value
 
 
-def _given_path(optimize: Any) -> list[tuple[int, ...]]:
-    """The contractions of a path as `einsum_path` gives it; none for the name of a strategy."""
-    if isinstance(optimize, bool | str) or optimize is None or not optimize:
-        return []
-    if optimize[0] == "einsum_path":
-        return [tuple(step) for step in optimize[1:]]
-    if isinstance(optimize[0], str):  # a strategy and a limit on memory
-        return []
-    raise TypeError(f"einsum: optimize must be a bool, a strategy or a path of einsum_path, not {optimize!r}")
+def _path(
+    optimize: Any, terms: list[Term], result: tuple[Label, ...], extents: dict[Label, int]
+) -> Sequence[tuple[int, ...]]:
+    found = _strategy(optimize)
+    if isinstance(found, tuple):
+        inputs = tuple(term.labels for term in terms)
+        # Axes of one element may be missing from all operands.
+        present = tuple(label for label in result if any(label in labels for labels in inputs))
+        return _find_path(inputs, present, tuple(extents.items()), *found)
+    left = len(terms)
+    for step in found:
+        left -= len(step) - 1
+    return found if left <= 1 else [*found, tuple(range(left))]
 
 
 def einsum_path(*operands: Any, optimize: Any = "greedy") -> tuple[list[Any], str]:

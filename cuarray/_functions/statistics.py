@@ -12,8 +12,8 @@ from cuarray._functions._reduction import normalize_axes
 from cuarray._functions.creation import asarray, astype
 from cuarray._functions.elementwise import clip, conjugate, divide, equal, multiply, sqrt, subtract
 from cuarray._functions.joining import concatenate
-from cuarray._functions.linear_algebra import matmul
 from cuarray._functions.manipulation import broadcast_to, diagonal, transpose
+from cuarray._functions.products import matmul
 from cuarray._functions.reductions import any, mean, sum
 
 

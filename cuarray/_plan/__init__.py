@@ -4,7 +4,7 @@ A plan names a kernel instance (a template and its arguments; never a shape) and
 64-bit words of the kernel's parameter that follow its head (see Head in kernels/elementwise.cuh).
 """
 
-from cuarray._plan._common import Instance, Plan, collapse
+from cuarray._plan._common import Instance, Plan, TensorMap, collapse
 from cuarray._plan._convolution import convolution
 from cuarray._plan._elementwise import Operand, elementwise
 from cuarray._plan._gather import (
@@ -22,7 +22,8 @@ from cuarray._plan._gather import (
     unravel,
 )
 from cuarray._plan._interpolation import interpolation
-from cuarray._plan._matmul import Epilogue, MatmulPlan, Product, matmul, product
+from cuarray._plan._matmul import Epilogue, MatmulPlan, Product, product
+from cuarray._plan._matmul_choice import Choice, choices, has_choice, has_dot, matmul
 from cuarray._plan._random import cumulation, feistel, random, random_rows, random_words, shuffle_keys
 from cuarray._plan._reduction import ReducePlan, reduction
 from cuarray._plan._scan import ScanPlan, reduce_at, scan
@@ -30,6 +31,7 @@ from cuarray._plan._searching import CountPlan, bin_numbers, count, search, segm
 from cuarray._plan._sorting import SortPlan, sort
 
 __all__ = [
+    "Choice",
     "CompactPlan",
     "CountPlan",
     "Epilogue",
@@ -44,10 +46,12 @@ __all__ = [
     "ScanPlan",
     "ScatterPlan",
     "SortPlan",
+    "TensorMap",
     "assign_update",
     "atomic_update",
     "bin_numbers",
     "binary_update",
+    "choices",
     "collapse",
     "compact",
     "convolution",
@@ -56,6 +60,8 @@ __all__ = [
     "elementwise",
     "feistel",
     "gather",
+    "has_choice",
+    "has_dot",
     "interpolation",
     "matmul",
     "product",

@@ -19,6 +19,20 @@ class Instance(NamedTuple):
         return "complex" not in self.name and _LIBRARY_LOGARITHM.search(self.name) is not None
 
 
+class TensorMap(NamedTuple):
+    """A tensor of which a kernel's copy engine moves boxes (CUtensorMap); the innermost dimension comes first.
+
+    A row of a box has 128 bytes, and its 16-byte pieces are exchanged in shared memory as matmul_hopper.cuh says.
+    """
+
+    element: str  # u16 or u32; tf32: float32 that is rounded on the way
+    extents: tuple[int, int, int]
+    strides: tuple[int, int]  # bytes, of the dimensions after the innermost
+    box: tuple[int, int, int]
+    word: int  # of the parameter's head: the tensor's address,
+    offset: int = 0  # plus so many bytes
+
+
 class Plan(NamedTuple):
     """One launch."""
 
@@ -27,6 +41,9 @@ class Plan(NamedTuple):
     block: tuple[int, int, int]
     words: tuple[int, ...]  # the parameter after its head
     shared: int = 0  # bytes of dynamic shared memory
+    cluster: int = 1  # blocks, along x, that run together
+    # At the end of the parameter, 128 bytes each, from a multiple of 128; None: there is none, the kernel reads none.
+    maps: tuple[TensorMap | None, ...] = ()
 
 
 INT32_MAX = 2**31 - 1

@@ -1,4 +1,4 @@
-"""Plans of products of matrices: what a product is, and which of the kernels computes it."""
+"""What a product of matrices is, for those that plan it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cuarray import _tuning
-from cuarray._dtypes import CPP_NAMES
+from cuarray._dtypes import CPP_NAMES, kind_of
 from cuarray._layout import Layout
-from cuarray._plan._common import Instance, Plan, collapse, pad, rank_for
-from cuarray._tuning import Target
+from cuarray._plan._common import Plan, collapse, pad, rank_for
 
 
 class Epilogue(NamedTuple):
@@ -41,7 +39,7 @@ class Product(NamedTuple):
     a_batch: tuple[int, ...]
     b_batch: tuple[int, ...]
     c_batch: tuple[int, ...]
-    aligned: bool  # a, b and c start at multiples of 16 bytes
+    aligned: bool  # out, a, b and c start at multiples of 16 bytes
     precision: str  # of float32: ieee, tf32 or tf32x3
     epilogue: Epilogue | None
 
@@ -50,10 +48,43 @@ class Product(NamedTuple):
         return math.prod(self.batch)
 
     @property
+    def kind(self) -> str:
+        """What its dtype and precision ask of the machine: a key of _matmul_tuning.TILES."""
+        kind, itemsize = kind_of(self.dtype), self.dtype.itemsize
+        if kind == "b":
+            return "int32"
+        if kind in "iu":
+            return "int64" if itemsize == 8 else "int32"
+        if kind == "c":
+            return "complex64" if itemsize == 8 else "complex128"
+        if itemsize == 4:
+            return {"ieee": "float32"}.get(self.precision, self.precision)
+        return "half" if itemsize == 2 else "float64"
+
+    @property
     def cpp_types(self) -> str:
         """The template arguments that every kernel begins with: the types of the operands, of out, and the epilogue."""
         epilogue = self.epilogue.cpp_name() if self.epilogue else "ca::epilogues::None"
         return f"{CPP_NAMES[self.dtype]}, {CPP_NAMES[self.out_dtype]}, {epilogue}"
+
+    def folded(self) -> Product:
+        """The same product with those of its stack that follow each other in a, and share b, as rows of one matrix."""
+        of = self
+        while of.batch and of.b_batch[-1] == 0:
+            a_row = of.a_batch[-1] if of.m == 1 else of.a[0]
+            c_row = of.c_batch[-1] if of.m == 1 else of.c[0]
+            if of.a_batch[-1] != of.m * a_row or of.c_batch[-1] != of.m * c_row:
+                break
+            of = of._replace(
+                m=of.m * of.batch[-1],
+                a=(a_row, of.a[1]),
+                c=(c_row, of.c[1]),
+                batch=of.batch[:-1],
+                a_batch=of.a_batch[:-1],
+                b_batch=of.b_batch[:-1],
+                c_batch=of.c_batch[:-1],
+            )
+        return of
 
     @property
     def rank(self) -> int:
@@ -116,21 +147,3 @@ def product(
         precision=precision,
         epilogue=epilogue,
     )
-
-
-def matmul(target: Target, of: Product) -> MatmulPlan:
-    """The launches of a product with at least one element."""
-    return MatmulPlan((_simple(target, of),), 0)
-
-
-def _simple(target: Target, of: Product) -> Plan:
-    if target.one_thread_blocks:
-        rows = of.batches * of.m
-        name = f"ca::matmul_rows<{of.cpp_types}, {_tuning.MATMUL_STRIP}, {of.rank}>"
-        blocks = _tuning.matmul_rows_blocks(target, rows, 2 * rows * of.n * of.k)
-        return Plan(Instance("matmul_simple.cuh", name), (blocks, 1, 1), (1, 1, 1), of.words())
-    tile = _tuning.MATMUL_TILE
-    pieces = of.batches * -(-of.m // tile) * -(-of.n // tile)
-    name = f"ca::matmul_tiled<{of.cpp_types}, {tile}, {of.rank}>"
-    grid = (max(1, min(pieces, 2**31 - 1)), 1, 1)
-    return Plan(Instance("matmul_simple.cuh", name), grid, (tile, tile, 1), of.words())

@@ -41,6 +41,7 @@ __all__ = [
     "get",
     "interpreter",
     "requested_backend",
+    "requested_precision",
     "short_name",
     "target_of",
 ]
@@ -67,16 +68,27 @@ def target_of(arch: str) -> Target:
 
     major, minor, _ = compute_capability(arch)
     return Target(
-        _PROCESSORS.get((major, minor), 132), block_threads=256, max_block_threads=1024, blocks_per_processor=8
+        _PROCESSORS.get((major, minor), 132),
+        block_threads=256,
+        max_block_threads=1024,
+        blocks_per_processor=8,
+        capability=(major, minor),
+        shared_bytes=_SHARED_KIB.get((major, minor), 99) << 10,
     )
 
 
 _PROCESSORS = {(7, 5): 40, (8, 0): 108, (8, 6): 84, (8, 9): 142, (9, 0): 132, (10, 0): 148, (12, 0): 170}
+_SHARED_KIB = {(7, 5): 64, (8, 0): 163, (8, 7): 163, (9, 0): 227, (10, 0): 227, (10, 3): 227}
 
 
 def requested_backend() -> str:
     """What CUARRAY_BACKEND says."""
     return os.environ.get("CUARRAY_BACKEND", "auto")
+
+
+def requested_precision() -> str:
+    """What CUARRAY_MATMUL_PRECISION says; "" if it is not set."""
+    return os.environ.get("CUARRAY_MATMUL_PRECISION", "")
 
 
 def debug_requested() -> bool:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cuarray._errors import CudaError
-from cuarray._runtime import glue, native
+from cuarray._plan import TensorMap
+from cuarray._runtime import cache, glue, native
 from cuarray._runtime.link import LinkedCode
 from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import Memory, MemoryPool
@@ -71,6 +72,35 @@ class Function:
         self.cell[0] = handle
         for record in self.records.values():
             record[glue.FUNCTION] = handle
+
+
+def extended_function(
+    function: Function,
+    launch: int,
+    replace: int,
+    cluster: tuple[int, int, int] | None,
+    cooperative: bool,
+    maps: tuple[tuple[int, int, int], ...] = (),
+    parameter_words: int = 0,
+) -> int:
+    """What launch_extended (kernels/launch_extended.hpp) is given in place of a function; it is never freed.
+
+    launch and replace: the addresses of cuLaunchKernelEx and cuTensorMapReplaceAddress.
+    """
+    numbers = np.array(maps, np.int64)
+    made: int = native.function("make_extended_function")(
+        function.cell.ctypes.data,
+        launch,
+        *(cluster or (0, 0, 0)),
+        cooperative,
+        replace,
+        numbers.ctypes.data,
+        len(maps),
+        parameter_words,
+    )
+    if not made:
+        raise ValueError(f"a kernel's parameter has {len(maps)} tensor maps and {parameter_words} words: too many")
+    return made
 
 
 class KernelAttributes(NamedTuple):
@@ -202,10 +232,23 @@ class Runtime(ABC):
         """How many blocks of so many threads and bytes of dynamic shared memory run at once."""
 
     def launcher_for(
-        self, function: Function, cluster: tuple[int, int, int] | None, cooperative: bool
+        self,
+        function: Function,
+        cluster: tuple[int, int, int] | None,
+        cooperative: bool,
+        maps: tuple[tuple[int, int, int], ...] = (),
+        parameter_words: int = 0,
     ) -> tuple[int, int]:
-        """The launcher's address and the handle that it is given for a launch with these options."""
+        """The launcher's address and the handle that it is given for a launch with these options.
+
+        maps: for each tensor map in the kernel's one parameter, of so many words, the word where it begins, the word
+        that has its address, and the bytes to be added to that (MapAddress in kernels/launch_extended.hpp).
+        """
         return self.launcher, function.handle
+
+    def encode_tensor_map(self, tensor: TensorMap) -> tuple[int, ...]:
+        """The words of a tensor's map."""
+        raise NotImplementedError(f"{self.name}: tensor maps need a GPU of compute capability 9.0 or newer")
 
     def device_code(self, source: Source, name: str, text: str, kind: str, arch: str | None) -> bytes:
         """What the GPU's compiler makes of an instance: kind is "ptx", "cubin" or "ltoir"; needs no GPU.
@@ -420,6 +463,21 @@ class Runtime(ABC):
     @abstractmethod
     def fft(self) -> Fourier:
         """Fourier transforms; RuntimeError where their library is not installed."""
+
+    # ---- what was measured here, for later processes
+    @functools.cached_property
+    def tuned_for(self) -> str:
+        """The device that measurements are valid for."""
+        return str(self.describe()[0]["name"])
+
+    def stored(self, key: bytes) -> dict[str, str] | None:
+        """What `store` was given, by this process or another one."""
+        found = cache.get(key)
+        return None if found is None else found[1]
+
+    def store(self, key: bytes, values: dict[str, str]) -> None:
+        """Keep values, under names that are not empty, beside the compiled kernels."""
+        cache.put(key, b"", values)
 
     # ---- description
     @abstractmethod

@@ -19,8 +19,18 @@ from cuarray._errors import (
     LaunchError,
     NoDeviceError,
 )
-from cuarray._runtime import cling, nvrtc
-from cuarray._runtime.base import Capture, Function, KernelAttributes, Occupancy, Runtime, Source, short_name
+from cuarray._plan import TensorMap
+from cuarray._runtime import native, nvrtc, tensor_maps
+from cuarray._runtime.base import (
+    Capture,
+    Function,
+    KernelAttributes,
+    Occupancy,
+    Runtime,
+    Source,
+    extended_function,
+    short_name,
+)
 from cuarray._runtime.device_code import DeviceCode
 from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import MemoryPool
@@ -76,6 +86,8 @@ class CudaRuntime(Runtime):
             block_threads=256,
             max_block_threads=properties.max_threads_per_block,
             blocks_per_processor=properties.max_threads_per_multiprocessor // 256,
+            capability=tuple(self.device.compute_capability),
+            shared_bytes=properties.max_shared_memory_per_block_optin,
         )
         self.max_block = (properties.max_block_dim_x, properties.max_block_dim_y, properties.max_block_dim_z)
         self.max_grid = (properties.max_grid_dim_x, properties.max_grid_dim_y, properties.max_grid_dim_z)
@@ -145,19 +157,27 @@ class CudaRuntime(Runtime):
         nvrtc.compile_family(source, names, self.architecture)
 
     def launcher_for(
-        self, function: Function, cluster: tuple[int, int, int] | None, cooperative: bool
+        self,
+        function: Function,
+        cluster: tuple[int, int, int] | None,
+        cooperative: bool,
+        maps: tuple[tuple[int, int, int], ...] = (),
+        parameter_words: int = 0,
     ) -> tuple[int, int]:
-        if cluster is None and not cooperative:
+        if cluster is None and not cooperative and not maps:
             return self.launcher, function.handle
-        cling.define_once("launch_extended", '#include "launch_extended.hpp"', "extended launches")
-        made = function.extended.get((cluster, cooperative))
+        key = (cluster, cooperative, maps, parameter_words)
+        made = function.extended.get(key)
         if made is None:
-            ca = cling.interpreter().gbl.ca
-            made = ca.make_extended_function(
-                function.cell.ctypes.data, self._entry_point("cuLaunchKernelEx"), *(cluster or (0, 0, 0)), cooperative
-            )
-            function.extended[cluster, cooperative] = made
-        return cling.evaluate("&::ca::launch_extended", "extended launches"), made
+            replace = self._entry_point("cuTensorMapReplaceAddress") if maps else 0
+            launch = self._entry_point("cuLaunchKernelEx")
+            made = function.extended[key] = extended_function(function, launch, replace, *key)
+        return native.address("launch_extended"), made
+
+    def encode_tensor_map(self, tensor: TensorMap) -> tuple[int, ...]:
+        result, words = tensor_maps.encode(self._entry_point("cuTensorMapEncodeTiled"), tensor)
+        self.check(result, f"cuTensorMapEncodeTiled of {tensor}")
+        return words
 
     def variable(self, source: Source, name: str) -> tuple[int, ...]:
         return self._code.variable(source, name)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cuarray._errors import ERROR_CLASSES, LAUNCH_ERRORS, CudaError, LaunchError, NoDeviceError
-from cuarray._runtime import cling, native, notice
+from cuarray._runtime import blas, cling, native, notice
 from cuarray._runtime.base import Capture, Function, KernelAttributes, Occupancy, Runtime, Source, short_name
 from cuarray._runtime.math_libraries import Fourier, LinearAlgebra
 from cuarray._runtime.memory import MemoryPool
@@ -61,7 +61,14 @@ class HostRuntime(Runtime):
         super().__init__()
         self.launcher = native.address("host::launch_on_stream")
         self.cores = len(os.sched_getaffinity(0))
-        self.target = Target(processors=self.cores, block_threads=1, max_block_threads=1024, blocks_per_processor=1)
+        self._native = native.functions("host::")
+        self.target = Target(
+            processors=self.cores,
+            block_threads=1,
+            max_block_threads=1024,
+            blocks_per_processor=1,
+            blas=self._find_blas(),
+        )
         self.total_memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.pool = MemoryPool(
             native.address("host_allocate"),
@@ -70,10 +77,16 @@ class HostRuntime(Runtime):
             self.total_memory * 9 // 10,
         )
         self._functions: dict[tuple[Source, str], Function] = {}
-        self._native = native.functions("host::")
         self._stream_handles = itertools.count(16, 16)  # not 1 and 2, CUDA's default streams
         os.register_at_fork(after_in_child=self._native.reset_after_fork)
         os.register_at_fork(after_in_child=self._native.unlock_recordings_after_fork)
+
+    def _find_blas(self) -> bool:
+        """Give kernels the BLAS that NumPy has, if there is one that can be called."""
+        found = blas.find()
+        for kind, functions in enumerate(found or ()):
+            self._native.set_blas(kind, *functions)
+        return found is not None
 
     def driver_function(self, name: str) -> int:
         cling.define_once(

@@ -1,7 +1,7 @@
 // What all kernels of out = epilogue(a @ b) share: their parameter, a stack of matrices with any strides, and what is
 // done with a sum before it is written. matmul_simple.cuh has the simplest kernels, which take everything.
 #pragma once
-#include "ops.cuh"
+#include "matmul_epilogues.cuh"
 
 namespace ca {
 
@@ -10,7 +10,7 @@ template <class T> struct accumulator { using type = compute_t<T>; };
 template <class T> using accumulator_t = typename accumulator<T>::type;
 
 template <int NBatch> struct Matmul {
-  u64 out, a, b, c, unused[3];  // word 0 is the output, as in every built-in kernel
+  u64 out, a, b, c, scratch, unused[2];  // word 0 is the output, as in every built-in kernel
   i64 batches, m, n, k;
   i64 a_row, a_col, b_row, b_col, c_row, c_col;  // strides in bytes; out is C-contiguous
   u64 alpha[2], beta[2];  // the bits of two accumulators
@@ -56,14 +56,6 @@ template <class Op, bool Added> struct Affine {
     }
     return Op{}(value);
   }
-};
-
-struct Identity {
-  template <class T> __device__ T operator()(T x) const { return x; }
-};
-
-struct Relu {
-  template <class T> __device__ T operator()(T x) const { return x > T(0) || x != x ? x : T(0); }
 };
 
 }  // namespace epilogues

@@ -1,8 +1,10 @@
 // The C++ that every process runs from its start: the system's compiler makes a shared library of it once, instead of
 // Cling in each process (_runtime/native.py). Python finds its functions by their names below namespace ca.
+#include "host/blas.hpp"
 #include "host/python_calls.hpp"
 #include "host/python_launch.hpp"
 #include "host/recording.hpp"
+#include "launch_extended.hpp"
 #include "memory_pool.hpp"
 #include "python_functions.hpp"
 #include "record_launch.hpp"
@@ -33,6 +35,8 @@ extern "C" __attribute__((visibility("default"))) const Export ca_exports[] = {
     CA_EXPORT(python::call_functions),
     CA_EXPORT_LONG(launch_builtin),
     CA_EXPORT_LONG(launch_user),
+    CA_EXPORT(make_extended_function),
+    CA_EXPORT_LONG(launch_extended),
     CA_EXPORT(pool_create),
     CA_EXPORT(pool_allocate),
     CA_EXPORT(pool_free),
@@ -55,6 +59,7 @@ extern "C" __attribute__((visibility("default"))) const Export ca_exports[] = {
     CA_EXPORT(host_allocate),
     CA_EXPORT(host_release),
     CA_EXPORT(host::launch_on_stream),
+    CA_EXPORT(host::set_blas),
     CA_EXPORT(host::register_kernel),
     CA_EXPORT(host::reset_after_fork),
     CA_EXPORT(host::recording_create),

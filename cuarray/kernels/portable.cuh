@@ -90,6 +90,7 @@ template <> struct limits<double> {
 CA_USE(sin) CA_USE(cos) CA_USE(tan) CA_USE(asin) CA_USE(acos) CA_USE(atan) CA_USE(atan2)
 CA_USE(sinh) CA_USE(cosh) CA_USE(tanh) CA_USE(asinh) CA_USE(acosh) CA_USE(atanh)
 CA_USE(exp) CA_USE(exp2) CA_USE(expm1) CA_USE(log) CA_USE(log2) CA_USE(log10) CA_USE(log1p)
+CA_USE(erfc)
 CA_USE(sqrt) CA_USE(cbrt) CA_USE(pow) CA_USE(fmod) CA_USE(fma) CA_USE(ldexp) CA_USE(frexp)
 CA_USE(floor) CA_USE(ceil) CA_USE(trunc) CA_USE(rint) CA_USE(fabs) CA_USE(copysign)
 CA_USE(isnan) CA_USE(isinf) CA_USE(isfinite) CA_USE(signbit)

@@ -289,7 +289,7 @@ __global__ void reduce_runs(Reduction<NKeep, NReduce, Operands> p) {
   for (i64 item : work_items(p.kept * p.splits)) {
     const i64 k = item / p.splits, split = item - k * p.splits;
     const i64 first = split * p.run, last = first + p.run < p.reduced ? first + p.run : p.reduced;
-    Rows<Op, In, Loop, Packed, Operands == 2> rows{};
+    reductions::Rows<Op, In, Loop, Packed, Operands == 2> rows{};
     const u64 in = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
     u64 mask = 0;
     rows.step = step;
@@ -359,7 +359,7 @@ __global__ void reduce_rows(Reduction<NKeep, NReduce, Operands> p) {
     const i64 column = piece % strips * strip, k = piece / strips * across + column;
     const int width = int(across - column < strip ? across - column : strip);
     const i64 first = split * p.run, last = first + p.run < p.reduced ? first + p.run : p.reduced;
-    Rows<Op, In, Loop, Packed, Operands == 2> rows{};
+    reductions::Rows<Op, In, Loop, Packed, Operands == 2> rows{};
     const u64 in = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
     u64 mask = 0;
     rows.step = p.keep_strides[0][NKeep - 1];

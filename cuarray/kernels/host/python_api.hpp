@@ -85,6 +85,7 @@ std::intptr_t adjust_slice(std::intptr_t extent, std::intptr_t* start, std::intp
                            std::intptr_t step) asm("PySlice_AdjustIndices");
 Object* error_occurred() asm("PyErr_Occurred");
 void error_clear() asm("PyErr_Clear");
+int context_get(Object* variable, Object* otherwise, Object** value) asm("PyContextVar_Get");  // a new reference
 void* save_thread() asm("PyEval_SaveThread");
 void restore_thread(void*) asm("PyEval_RestoreThread");
 

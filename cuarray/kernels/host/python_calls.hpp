@@ -133,13 +133,15 @@ struct Recipe {
   Object* layout;          // of a new array or view
   std::uint64_t bytes, scratch_bytes;
   std::uint64_t spans, steps;
+  std::uint64_t misaligned;  // bits that no address may have: those below the alignment that the launches rely on
+  std::uint64_t apart;       // whether what is written must not be an input, either
   std::uint64_t key[most_parts];
   // then the spans, if something else than a new array is written, and the steps
 
   Span* span() { return reinterpret_cast<Span*>(this + 1); }
   Step* step() { return reinterpret_cast<Step*>(span() + spans); }
 };
-constexpr std::size_t given_words = 8;  // of a recipe as Python writes it: parts ... steps
+constexpr std::size_t given_words = 10;  // of a recipe as Python writes it: parts ... steps, misaligned, apart
 
 inline void leave(Recipe* recipe) {
   if (--recipe->users) return;
@@ -150,6 +152,7 @@ inline void leave(Recipe* recipe) {
 struct Recipes {
   Object head;
   std::uint64_t scalars;  // bit k: argument k may be a scalar, which counts by its type
+  Object* variable;       // a context variable of Python's, whose value counts, too; or null
   std::size_t count, capacity;
   Recipe** table;  // open addressing; capacity is a power of 2, at most half is used
 };
@@ -208,14 +211,20 @@ inline std::uint64_t part_of(Object* argument, bool may_be_scalar) {
 
 inline Recipe* find_recipe(Recipes& recipes, Object* const* args, std::size_t positional, Object* names) {
   const std::size_t named = names ? std::size_t(tuple_size(names)) : 0, given = positional + named;
-  if (!recipes.count || given + named > most_parts) return nullptr;
+  if (!recipes.count || given + named >= most_parts) return nullptr;
   std::uint64_t key[most_parts];
   for (std::size_t k = 0; k < given; ++k) key[k] = part_of(args[k], k < positional && (recipes.scalars >> k & 1));
   for (std::size_t k = 0; k < named; ++k) key[given + k] = reinterpret_cast<std::uint64_t>(tuple_get(names, k));
-  return *place_of(recipes.table, recipes.capacity, key, given + named);
+  if (!recipes.variable) return *place_of(recipes.table, recipes.capacity, key, given + named);
+  Object* value = nullptr;
+  if (context_get(recipes.variable, nullptr, &value) < 0) return error_clear(), nullptr;
+  key[given + named] = reinterpret_cast<std::uint64_t>(value);
+  decref(value);  // recipes hold the values that they are for
+  return *place_of(recipes.table, recipes.capacity, key, given + named + 1);
 }
 
-// Whether the output may be written while the inputs are read: it shares no element with any of them, or is it.
+// Whether the output may be written while the inputs are read: it shares no element with any of them, or (unless they
+// must be apart) is it.
 inline bool may_write(Recipe& recipe, Object* const* args) {
   Object* out = args[recipe.out];
   std::uint64_t own = 0, other = 0;
@@ -226,9 +235,9 @@ inline bool may_write(Recipe& recipe, Object* const* args) {
   for (std::size_t k = 0; k < recipe.spans; ++k) {
     const Span& span = recipe.span()[k];
     Object* array = args[span.argument];
-    if (array == out) continue;
+    if (array == out && (!recipe.apart || span.argument == std::uint64_t(recipe.out))) continue;
     if (!address_of(array, other)) return false;
-    const bool same = own == other && slot(array, offsets().layout) == slot(out, offsets().layout);
+    const bool same = !recipe.apart && own == other && slot(array, offsets().layout) == slot(out, offsets().layout);
     if (!same && own + low < other + span.high && other + span.low < own + high) return false;
   }
   return true;
@@ -258,7 +267,7 @@ inline Object* follow(Recipe* recipe, Object* const* args) {
       const Word word = step.words[k];
       std::uint64_t& value = heads[s][k] = step.constants[k];
       if (word.what == address) {
-        if (!address_of(args[word.argument], value)) return nullptr;
+        if (!address_of(args[word.argument], value) || value & recipe->misaligned) return nullptr;
       } else if (word.what == low) {
         std::uint64_t both[2] = {0, 0};
         if (!pack_scalar(word.source, word.target, args[word.argument], reinterpret_cast<char*>(both))) return nullptr;
@@ -274,6 +283,7 @@ inline Object* follow(Recipe* recipe, Object* const* args) {
   if (recipe->out >= 0) incref(result);
   std::uint64_t out = 0, aside = 0;
   address_of(result, out);
+  if (out & recipe->misaligned) return decref(result), nullptr;
   if (recipe->scratch_bytes && !(aside = pool_allocate_scratch(calling().pool, recipe->scratch_bytes)))
     return decref(result), nullptr;
   for (std::size_t s = 0; s < recipe->steps; ++s)
@@ -447,6 +457,7 @@ inline void dealloc_recipes(Object* object) {
   Recipes* self = reinterpret_cast<Recipes*>(object);
   forget_all(*self);
   std::free(self->table);
+  decref(self->variable);
   destroy(object);
 }
 inline int traverse_recipes(Object* object, Visit visit, void* data) {
@@ -454,7 +465,7 @@ inline int traverse_recipes(Object* object, Visit visit, void* data) {
   for (std::size_t k = 0; k < self->capacity; ++k)
     if (self->table[k])
       if (int stop = visit(self->table[k]->keep, data)) return stop;
-  return visit_all(visit, data, {reinterpret_cast<Object*>(object->type)});
+  return visit_all(visit, data, {reinterpret_cast<Object*>(object->type), self->variable});
 }
 inline void dealloc_call(Object* object) {
   gc_untrack(object);
@@ -502,13 +513,15 @@ inline Object* make_recipes_type() {
 }
 
 // ---- for _fast_calls.py, by ctypes and with the GIL held ---------------------------------------------------------
-inline Object* new_recipes(std::uint64_t scalars) noexcept {
+// variable: a ContextVar with a default, or None.
+inline Object* new_recipes(std::uint64_t scalars, Object* variable) noexcept {
   constexpr std::size_t capacity = 16;
   Recipe** table = static_cast<Recipe**>(std::calloc(capacity, sizeof(Recipe*)));
   Object* object = table ? generic_alloc(calling().recipes, 0) : nullptr;
   if (!object) return std::free(table), nullptr;
   Recipes* self = reinterpret_cast<Recipes*>(object);
   self->scalars = scalars;
+  if (variable != &none) incref(self->variable = variable);
   self->capacity = capacity;
   self->table = table;
   return object;
@@ -536,7 +549,7 @@ inline bool start_calls(Object* array, Object* remembered, Object* slow_name, un
                                     dealloc_operator, traverse_operator, repr_operator, operator_attribute)) &&
          made(own.subscript, method("cuarray._fast_calls.Subscript", sizeof(Subscript), offsetof(Subscript, call),
                                     dealloc_subscript, traverse_subscript, repr_subscript, subscript_attribute)) &&
-         (own.views = new_recipes(0)) != nullptr;
+         (own.views = new_recipes(0, &none)) != nullptr;
 }
 
 inline Object* new_call() noexcept {
@@ -567,8 +580,8 @@ inline Object* new_subscript(Object* slow, Object* assign) noexcept {
   return object;
 }
 
-// `words`: parts, out, viewed, layout, bytes, scratch_bytes, spans, steps, then the key, the spans and the steps. False if it
-// is too large, or there is no memory: then it was only going to be faster.
+// `words`: parts, out, viewed, layout, bytes, scratch_bytes, spans, steps, misaligned, apart, then the key, the spans and
+// the steps. False if it is too large, or there is no memory: then it was only going to be faster.
 inline bool add_recipe(Object* object, Object* keep, const std::uint64_t* words) noexcept {
   Recipes& self = *reinterpret_cast<Recipes*>(object);
   const std::size_t parts = words[0], spans = words[6], steps = words[7];
@@ -585,6 +598,8 @@ inline bool add_recipe(Object* object, Object* keep, const std::uint64_t* words)
   recipe->scratch_bytes = words[5];
   recipe->spans = spans;
   recipe->steps = steps;
+  recipe->misaligned = words[8];
+  recipe->apart = words[9];
   std::memcpy(recipe->key, words + given_words, parts * sizeof *words);
   std::memcpy(recipe->span(), words + given_words + parts, rest);
   for (std::size_t s = 0; s < steps; ++s)

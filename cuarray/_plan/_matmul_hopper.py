@@ -1,0 +1,269 @@
+"""Products on Hopper's tensor cores: which can be computed by kernels/matmul_hopper.cuh, how, and with which tiles."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cuarray import _matmul_tuning
+from cuarray._plan._common import INT32_MAX, Instance, Plan, TensorMap
+from cuarray._plan._matmul import MatmulPlan, Product
+from cuarray._tuning import Target
+
+HEADER = "matmul_hopper.cuh"
+_ROW = 128  # bytes of a row of a box
+_BOX = 256  # rows of a box at most
+_MAP_WORDS = 16  # of a tensor map, which begins at a multiple of as many
+_HEAD_WORDS = 7
+_COUNTERS = 4096  # bytes at the beginning of scratch memory, which stay 0
+_SHARED = 232448  # bytes of shared memory of a block
+_OUT, _A, _B, _SCRATCH = 0, 1, 2, 4  # words of the head
+ORDERS = ("rows", "groups", "curve")  # TileOrder in tile_order.cuh
+
+
+class Configuration(NamedTuple):
+    """The template's arguments that can be chosen, and how many blocks there are.
+
+    `plain_stores`: threads write out, instead of the copy engine beside the next tile; `bounded`: a block that waits
+    for seconds ends in an error.
+    """
+
+    bm: int = 128
+    bn: int = 256
+    stages: int = 4
+    cluster_m: int = 2
+    cluster_n: int = 1
+    consumers: int = 2
+    order: str = "groups"
+    group: int = 8  # rows of tiles of a cluster
+    buffers: int = 2
+    plain_stores: bool = False
+    persistent: bool = True
+    promote: int = 0  # slices of k after which tf32's sums are added up; 0: at the end
+    bounded: bool = False
+
+    def __str__(self) -> str:
+        words = [f"{self.bm}x{self.bn}", f"stages={self.stages}", f"cluster={self.cluster_m}x{self.cluster_n}"]
+        words += [f"consumers={self.consumers}", f"{self.order}={self.group}", f"buffers={self.buffers}"]
+        words += [f"promote={self.promote}"] if self.promote else []
+        words += [name for name in ("plain_stores", "bounded") if getattr(self, name)]
+        return " ".join(words + ([] if self.persistent else ["not persistent"]))
+
+    @classmethod
+    def for_product(cls, of: Product, values: tuple[Any, ...], splits: int) -> Configuration:
+        """A row of _matmul_tuning, with what else a product asks for. k is never split."""
+        promote = _matmul_tuning.HOPPER_PROMOTE if of.kind == "tf32x3" else 0
+        plain = of.n * of.out_dtype.itemsize % 16 != 0
+        return cls(*values)._replace(plain_stores=plain, promote=promote)
+
+    @property
+    def cluster(self) -> int:
+        """Blocks of a cluster."""
+        return self.cluster_m * self.cluster_n
+
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory of a block, as HopperTile counts them."""
+        pieces = self.consumers * self.buffers * 64
+        return 1024 + (self.stages * (self.bm + self.bn) + pieces) * _ROW + 16 * self.stages
+
+    def fits(self, a_turned: bool, b_turned: bool) -> bool:
+        """Whether the kernel has such an instance: the static_asserts of matmul_hopper.cuh."""
+        rows = self.bm // max(self.consumers, 1)
+        return (
+            1 <= self.consumers <= 3
+            and self.bm % (64 * self.consumers) == 0
+            and self.bn in (64, 128, 192, 256)
+            and rows // 64 * self.bn <= (256 if not self.promote else 192)
+            and self.stages >= 2
+            and self.buffers >= 2
+            and self.bm % self.cluster_n == self.bn % self.cluster_m == 0
+            and self.bm // self.cluster_n % (64 if a_turned else 8) == 0
+            and self.bn // self.cluster_m % (64 if b_turned else 8) == 0
+            and max(self.bm // self.cluster_n, self.bn // self.cluster_m) <= _BOX
+            and (self.order != "curve" or self.group & (self.group - 1) == 0)
+            and self.shared <= _SHARED
+        )
+
+
+class _Source(NamedTuple):
+    """An operand as the kernel is to read it: `rows` by k, in C order or turned."""
+
+    word: int  # of the head
+    rows: int
+    k: int
+    turned: bool  # neighbours are neighbours along the rows
+    pitch: int  # bytes from one row of memory to the next
+    stacked: int  # bytes from one matrix to the next; 0: the same for the whole stack
+    matrices: int
+    element: str
+    offset: int = 0
+
+    def map(self, part: int) -> TensorMap:
+        """The map from which boxes are read: `part` rows by 128 bytes of k, or turned 64 rows by as much k."""
+        itemsize = 4 if self.element in ("u32", "tf32") else 2
+        bk = _ROW // itemsize
+        extents = (self.rows, self.k) if self.turned else (self.k, self.rows)
+        strides = (self.pitch, self.stacked or self.pitch * extents[1])
+        box = (bk, bk, 1) if self.turned else (bk, part, 1)
+        return TensorMap(self.element, (*extents, self.matrices), strides, box, self.word, self.offset)
+
+
+def _read_in_place(of: Product, second: bool, element: str) -> _Source | None:
+    """Operand a, or b, if the copy engine can read it where it is."""
+    itemsize = of.dtype.itemsize
+    rows, (row, column) = (of.n, of.b[::-1]) if second else (of.m, of.a)
+    own = of.b_batch if second else of.a_batch
+    if len(own) > 1 and any(own):
+        return None
+    stacked = own[0] if own else 0
+    # The stride of a single row or column has no meaning.
+    tight = [-(-extent * itemsize // 16) * 16 for extent in (rows, of.k)]
+    for turned in (False, True):
+        if turned and itemsize != 2:
+            continue
+        inner, outer, count, other = (row, column, rows, of.k) if turned else (column, row, of.k, rows)
+        pitch = outer if other > 1 else tight[not turned]
+        steps_by_one = inner == itemsize or count == 1
+        if steps_by_one and 0 < pitch < 1 << 40 and not pitch % 16 and 0 <= stacked < 1 << 40 and not stacked % 16:
+            matrices = of.batches if stacked else 1
+            return _Source(_B if second else _A, rows, of.k, turned, pitch, stacked, matrices, element)
+    return None
+
+
+def _copied(of: Product, second: bool, at: int) -> _Source:
+    """Operand a, or b, as tf32_operand leaves it in scratch memory."""
+    rows, own = (of.n, of.b_batch) if second else (of.m, of.a_batch)
+    pitch = -(-of.k * 4 // 16) * 16
+    matrices = of.batches if any(own) else 1
+    stacked = rows * pitch if any(own) else 0
+    return _Source(_SCRATCH, rows, of.k, False, pitch, stacked, matrices, "u32", at)
+
+
+class _Operands(NamedTuple):
+    """Where a and b are read, what is done before, and the bytes of scratch memory."""
+
+    a: _Source
+    b: _Source
+    low: tuple[_Source, ...]  # what is missing in both
+    launches: tuple[Plan, ...]
+    scratch_bytes: int
+
+
+def _operands(target: Target, of: Product) -> _Operands | None:
+    if of.dtype.itemsize == 2:
+        in_place = [_read_in_place(of, second, "u16") for second in (False, True)]
+        if in_place[0] is None or in_place[1] is None or not of.aligned:
+            return None
+        return _Operands(in_place[0], in_place[1], (), (), 0)
+    split = of.precision == "tf32x3"
+    at, sources, low, launches = _COUNTERS, [], [], []
+    for second in (False, True):
+        found = _read_in_place(of, second, "tf32") if of.aligned and not split else None
+        if found is None:
+            found = _copied(of, second, at)
+            nbytes = -(-found.matrices * found.rows * found.pitch // _ROW) * _ROW
+            low_at = at + nbytes if split else 0
+            launches.append(_copy(target, of, second, split, found, low_at))
+            if split:
+                low.append(found._replace(offset=low_at))
+            at += nbytes * (2 if split else 1)
+        sources.append(found)
+    return _Operands(sources[0], sources[1], tuple(low), tuple(launches), at if launches else 0)
+
+
+def _copy(target: Target, of: Product, second: bool, split: bool, to: _Source, low: int) -> Plan:
+    row, k = of.b[::-1] if second else of.a
+    turned = abs(row) < abs(k)
+    flags = ", ".join(str(flag).lower() for flag in (second, turned, split))
+    tiles = to.matrices * -(-to.rows // 32) * -(-of.k // 32)
+    blocks = max(1, min(tiles, target.processors * target.blocks_per_processor * 4))
+    name = f"ca::tf32_operand<{flags}, {of.rank}>"
+    words = (*of.words(), to.offset, low, to.pitch // 4, to.matrices)
+    return Plan(Instance("matmul_hopper_operands.cuh", name), (blocks, 1, 1), (32, 8, 1), words)
+
+
+def _serves(target: Target, of: Product) -> bool:
+    if target.capability[0] != 9 or of.k == 0 or max(of.m, of.n, of.k) > INT32_MAX - 1024:
+        return False
+    if of.dtype.kind == "f" and of.dtype.itemsize == 4:
+        return of.precision in ("tf32", "tf32x3") and of.out_dtype == of.dtype
+    if of.dtype.itemsize != 2 or of.dtype.kind in "iub":
+        return False
+    return of.out_dtype == of.dtype or of.out_dtype == np.float32
+
+
+def candidates(target: Target, of: Product) -> list[Configuration]:
+    """The configurations that can compute a product, the one that should be fastest first; [] if none can.
+
+    float16 and bfloat16 are read where they are: contiguous along an axis, other strides and addresses multiples of 16
+    bytes, at most one stack axis. float32 must allow tf32, and is copied to scratch memory where that is wanted.
+    """
+    operands = _operands(target, of) if _serves(target, of) else None
+    if operands is None:
+        return []
+    found = []
+    for family, values, rate in _matmul_tuning.TILES[of.kind]:
+        if family != "hopper":
+            continue
+        own = Configuration.for_product(of, values, 1)
+        if own.fits(operands.a.turned, operands.b.turned) and _tiles(of, own) <= INT32_MAX:
+            tiles_a_block = -(-_tiles(of, own) // max(1, target.processors // own.cluster))
+            found.append((tiles_a_block * own.bm * own.bn / rate, own))
+    return [own for _time, own in sorted(found, key=lambda pair: pair[0])]
+
+
+def fits(target: Target, of: Product, by: Configuration) -> bool:
+    """Whether this configuration computes the product."""
+    operands = _operands(target, of) if _serves(target, of) else None
+    return (
+        operands is not None
+        and by.fits(operands.a.turned, operands.b.turned)
+        and (by.plain_stores or of.n * of.out_dtype.itemsize % 16 == 0)
+        and _tiles(of, by) <= INT32_MAX
+    )
+
+
+def _tiles(of: Product, by: Configuration) -> int:
+    """Tiles of a whole cluster."""
+    return of.batches * -(-of.m // (by.bm * by.cluster_m)) * -(-of.n // (by.bn * by.cluster_n))
+
+
+def plan(target: Target, of: Product, by: Configuration) -> MatmulPlan:
+    """The launches of a product by one of its `candidates`, or another configuration that fits."""
+    operands = _operands(target, of) if _serves(target, of) else None
+    if operands is None or not by.fits(operands.a.turned, operands.b.turned):
+        raise ValueError(f"{by} does not compute {of}")
+    itemsize = of.out_dtype.itemsize
+    if of.n * itemsize % 16 and not by.plain_stores:
+        raise ValueError(f"{by}: rows of {of.n * itemsize} bytes need plain_stores")
+    flags = [operands.a.turned, operands.b.turned, ORDERS.index(by.order), by.buffers, not by.plain_stores]
+    numbers = [by.bm, by.bn, by.stages, by.cluster_m, by.cluster_n, by.consumers, *flags]
+    numbers += [3 if operands.low else 1, by.promote, by.bounded, of.rank]
+    name = f"ca::matmul_hopper<{of.cpp_types}, {', '.join(str(number).lower() for number in numbers)}>"
+    parts = (by.bm // by.cluster_n, by.bn // by.cluster_m)
+    maps: list[TensorMap | None] = [own.map(part) for own, part in zip((operands.a, operands.b), parts, strict=True)]
+    maps.append(None if by.plain_stores else _out_map(of))
+    maps += [own.map(part) for own, part in zip(operands.low, parts, strict=False)]
+    words = (*of.words(), by.group, int(operands.a.stacked > 0), int(operands.b.stacked > 0))
+    words += (0,) * (-(_HEAD_WORDS + len(words)) % _MAP_WORDS)
+    tiles = _tiles(of, by)
+    clusters = min(tiles, max(1, target.processors // by.cluster)) if by.persistent else tiles
+    launch = Plan(
+        Instance(HEADER, name),
+        (clusters * by.cluster, 1, 1),
+        (128 * (1 + by.consumers), 1, 1),
+        words,
+        by.shared,
+        by.cluster,
+        tuple(maps),
+    )
+    return MatmulPlan((*operands.launches, launch), operands.scratch_bytes)
+
+
+def _out_map(of: Product) -> TensorMap:
+    itemsize = of.out_dtype.itemsize
+    row = of.n * itemsize
+    box = (_ROW // itemsize, 64, 1)
+    return TensorMap("u16" if itemsize == 2 else "u32", (of.n, of.m, of.batches), (row, row * of.m), box, _OUT)
