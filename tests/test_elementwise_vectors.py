@@ -183,6 +183,32 @@ def test_whole_powers(dtype: str) -> None:
         assert abs(Fraction(actual) - exact) <= Fraction(501, 1000) * ulp, (x, n)
 
 
+LENGTHS = """
+#include "portable.cuh"
+__global__ void lengths(double* out, const double* x, const double* y, int n) {
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+    out[i] = ca::near_length(x[i], y[i]);
+}
+"""
+
+
+def test_lengths() -> None:
+    """Those that a GPU computes in twice the precision; NaN are those for CUDA's own function."""
+    random = np.random.default_rng(6)
+    few = [(63, 84), (3, -4), (0, 0), (0, 5), (np.inf, np.nan), (np.nan, 1), (1e200, 1), (1e-140, 0), (1, 1e-20)]
+    drawn = random.normal(size=(3000, 2)) * 10.0 ** random.integers(-120, 120, (3000, 1))
+    x, y = np.concatenate([np.array(few), drawn]).T.copy()
+    out = ca.empty(x.size)
+    ca.cudadef(LENGTHS).lengths[12, 256](out, ca.array(x), ca.array(y), x.size)
+    for a, b, actual in zip(x.tolist(), y.tolist(), np.asarray(out).tolist(), strict=True):
+        if not 1e-130 < max(abs(a), abs(b)) < 1e150 or np.isnan(b):
+            assert np.isnan(actual)
+            continue
+        square, found = Fraction(a) ** 2 + Fraction(b) ** 2, Fraction(actual)
+        half = Fraction(float(np.spacing(actual))) * Fraction(501, 1000)
+        assert (found - half) ** 2 <= square <= (found + half) ** 2, (a, b)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_exact_remainders(dtype: str) -> None:
     """Quotients near whole numbers, beyond 2**53, and of subnormal numbers: the remainder is exact."""

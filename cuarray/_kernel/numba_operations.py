@@ -334,7 +334,7 @@ def _register_operator(function: Any, ufunc: Ufunc, in_place: bool) -> None:
 
 
 for _method, (_ufunc, _form) in OPERATORS.items():
-    if _form != "reflected":
+    if _form != "reflected" and isinstance(_ufunc, Ufunc):  # not the products
         _register_operator(getattr(operator, _method), _ufunc, _form == "in_place")
 _register_operator(abs, FUNCTIONS["absolute"], False)
 _register_operator(pow, FUNCTIONS["power"], False)

@@ -118,11 +118,17 @@ template <class T, class Mma, int BM, int BN, int BK, int WarpM, int WarpN, bool
         split(high, low, word);
 #pragma unroll
         for (int j = 0; j < across; ++j) {
-          if constexpr (Mma::passes == 3) {  // the small ones first
-            Mma::multiply(sum[i][j], low, b_high[j]);
-            Mma::multiply(sum[i][j], high, b_low[j]);
+          if constexpr (Mma::passes == 3) {
+            // The small ones first; added up here, as the tensor core does not round its sums but cuts them off.
+            Sum own[4] = {};
+            Mma::multiply(own, low, b_high[j]);
+            Mma::multiply(own, high, b_low[j]);
+            Mma::multiply(own, high, b_high[j]);
+#pragma unroll
+            for (int r = 0; r < 4; ++r) sum[i][j][r] += own[r];
+          } else {
+            Mma::multiply(sum[i][j], high, b_high[j]);
           }
-          Mma::multiply(sum[i][j], high, b_high[j]);
         }
       }
     } else {
