@@ -16,6 +16,7 @@ from cuarray import _plan, _runtime
 from cuarray._dtypes import BFLOAT16, DTYPES
 from cuarray._launch import Prepared
 from cuarray._layout import layout
+from cuarray._plan._common import SCRATCH_COUNTERS
 from cuarray._plan._matmul import Epilogue, MatmulPlan, Product
 from cuarray._plan._matmul_choice import FAMILIES
 from cuarray._plan._matmul_mma import Configuration as Mma
@@ -116,6 +117,8 @@ def launch(plan: MatmulPlan, of: Product, a: Any, b: Any, c: int = 0) -> np.ndar
     scratch = _runtime.get().allocate_scratch(plan.scratch_bytes)
     for own in plan.launches:
         Prepared(own).launch(out._pointer, a._pointer, b._pointer, c, scratch.pointer)
+    if plan.scratch_bytes:  # reductions count on it
+        assert not any(_runtime.get().read(scratch.pointer, SCRATCH_COUNTERS))
     return np.asarray(out)
 
 

@@ -199,12 +199,15 @@ _failures = threading.local()
 class FailedOperation(Exception):
     """Makes the exception that Python had for this thread's last question."""
 
-    def __new__(cls) -> Any:
+    def __new__(cls, *_given: Any) -> Any:
+        # A copy that was never raised, as numba makes an exception several times: the traceback of one that is kept here
+        # would keep arrays.
         error = _failures.error
-        _failures.told += 1
-        if _failures.told == 2:  # numba makes an exception twice; kept any longer, its traceback would keep arrays
-            del _failures.error
-        return error
+        made = type(error).__new__(type(error), *error.args)
+        made.__dict__.update(error.__dict__)
+        for slot in (slot for base in type(error).__mro__ for slot in getattr(base, "__slots__", ())):
+            setattr(made, slot, getattr(error, slot))  # NumPy's AxisError has such attributes
+        return made
 
 
 def _answer(number: int, question: int, key: int, values: int, code: int) -> int:
@@ -220,7 +223,8 @@ def _answer(number: int, question: int, key: int, values: int, code: int) -> int
         else:
             _runtime.get().check(code, "cuLaunchKernel", short_name(site.name))
     except BaseException as error:
-        _failures.error, _failures.told = error.with_traceback(None), 0
+        error.__cause__ = error.__context__ = None
+        _failures.error = error.with_traceback(None)
         return 1
     return 0
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cuarray import _matmul_tuning
-from cuarray._plan._common import INT32_MAX, Instance, Plan, TensorMap
+from cuarray._plan._common import INT32_MAX, SCRATCH_COUNTERS, Instance, Plan, TensorMap
 from cuarray._plan._matmul import MatmulPlan, Product
 from cuarray._tuning import Target
 
@@ -16,7 +16,6 @@ _ROW = 128  # bytes of a row of a box
 _BOX = 256  # rows of a box at most
 _MAP_WORDS = 16  # of a tensor map, which begins at a multiple of as many
 _HEAD_WORDS = 7
-_COUNTERS = 4096  # bytes at the beginning of scratch memory, which stay 0
 _SHARED = 232448  # bytes of shared memory of a block
 _OUT, _A, _B, _SCRATCH = 0, 1, 2, 4  # words of the head
 ORDERS = ("rows", "groups", "curve")  # TileOrder in tile_order.cuh
@@ -158,7 +157,7 @@ def _operands(target: Target, of: Product) -> _Operands | None:
             return None
         return _Operands(in_place[0], in_place[1], (), (), 0)
     split = of.precision == "tf32x3"
-    at, sources, low, launches = _COUNTERS, [], [], []
+    at, sources, low, launches = SCRATCH_COUNTERS, [], [], []
     for second in (False, True):
         found = _read_in_place(of, second, "tf32") if of.aligned and not split else None
         if found is None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from cuarray import _tuning
-from cuarray._plan._common import INT32_MAX, Instance, Plan
+from cuarray._plan._common import INT32_MAX, SCRATCH_COUNTERS, Instance, Plan
 from cuarray._plan._matmul import MatmulPlan, Product
 from cuarray._tuning import Target
 
 _BLAS = tuple(np.dtype(name) for name in ("float32", "float64", "complex64", "complex128"))
-_SCRATCH_COUNTERS = 4096  # bytes that scratch memory begins with, which are not ours
 
 
 def plan(target: Target, of: Product) -> MatmulPlan:
@@ -44,7 +43,7 @@ def _blas(target: Target, of: Product, work: int) -> MatmulPlan:
     sums_aside = of.out_dtype != of.dtype
     blocks = _tuning.matmul_blas_blocks(target, of.batches, work)
     items = a_aside * of.m * of.k + b_aside * of.k * of.n + sums_aside * of.m * of.n
-    scratch = _SCRATCH_COUNTERS + blocks * items * size if items else 0
+    scratch = SCRATCH_COUNTERS + blocks * items * size if items else 0
     aside = a_aside | b_aside << 1 | sums_aside << 2
     name = f"ca::matmul_blas<{of.cpp_types}, {aside}, {of.rank}>"
     return MatmulPlan((Plan(Instance("host/matmul_blas.hpp", name), (blocks, 1, 1), (1, 1, 1), of.words()),), scratch)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cuarray import _matmul_tuning
 from cuarray._dtypes import CPP_NAMES
-from cuarray._plan._common import INT32_MAX, Instance, Plan
+from cuarray._plan._common import INT32_MAX, SCRATCH_COUNTERS, Instance, Plan
 from cuarray._plan._matmul import MatmulPlan, Product
 from cuarray._tuning import Target
 
@@ -109,4 +109,4 @@ def of_tiles(
     name = f"ca::matmul_sum_splits<{of.cpp_types}, {of.rank}>"
     blocks = max(1, min(-(-items // _matmul_tuning.SUM_THREADS), INT32_MAX))
     last = Plan(Instance(header, name), (blocks, 1, 1), (_matmul_tuning.SUM_THREADS, 1, 1), words)
-    return MatmulPlan((main, last), splits * items * sum_dtype(of).itemsize)
+    return MatmulPlan((main, last), SCRATCH_COUNTERS + splits * items * sum_dtype(of).itemsize)

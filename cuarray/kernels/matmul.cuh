@@ -17,6 +17,9 @@ template <int NBatch> struct Matmul {
   i64 batch_shape[NBatch], a_batch[NBatch], b_batch[NBatch], c_batch[NBatch];
 };
 
+// Scratch memory begins with so many bytes of counters, which all launches must leave at 0.
+inline constexpr i64 after_counters = 4096;
+
 struct BatchOffsets {
   i64 a, b, c;  // bytes
 };

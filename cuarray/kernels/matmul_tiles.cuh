@@ -351,7 +351,7 @@ __device__ CA_ALWAYS_INLINE void write(const MatmulSplit<NBatch>& p, const Batch
   if (row >= p.m || col >= p.n) return;
   using Item = typename choose<Partial, S, Out>::type;
   const i64 before = Partial ? split * p.batches + batch : batch;
-  const u64 to = (Partial ? p.scratch : p.out) + ((before * p.m + row) * p.n + col) * i64(sizeof(Item));
+  const u64 to = (Partial ? p.scratch + after_counters : p.out) + ((before * p.m + row) * p.n + col) * i64(sizeof(Item));
   const auto item = [&](int j) {
     if constexpr (Partial) return sum.item[j];
     else
@@ -406,10 +406,11 @@ __device__ CA_ALWAYS_INLINE void write_tile(const MatmulSplit<NBatch>& p, const 
 template <class T, class Out, class Epilogue, int NBatch> __global__ void matmul_sum_splits(MatmulSplit<NBatch> p) {
   using S = tiles::sum_t<T>;
   const i64 items = p.batches * p.m * p.n;
+  const u64 sums = p.scratch + after_counters;
   for (i64 item : work_items(items)) {
-    tiles::Vector<S, 1> sum = {{element<S>(p.scratch, item * i64(sizeof(S)))}};
+    tiles::Vector<S, 1> sum = {{element<S>(sums, item * i64(sizeof(S)))}};
     for (i64 split = 1; split < p.splits; ++split)
-      sum.item[0] = tiles::add<T>(sum.item[0], element<S>(p.scratch, (split * items + item) * i64(sizeof(S))));
+      sum.item[0] = tiles::add<T>(sum.item[0], element<S>(sums, (split * items + item) * i64(sizeof(S))));
     const i64 line = item / p.n, batch = line / p.m;
     tiles::write<false, T, Out, Epilogue>(p, batch_offsets(p, batch), batch, 0, line - batch * p.m, item - line * p.n, sum);
   }

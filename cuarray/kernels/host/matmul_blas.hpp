@@ -78,9 +78,9 @@ template <class T, class Out, class Epilogue, int Aside, int NBatch> __global__ 
   static_assert(is_same_v<accumulator_t<T>, T> && (is_floating<T> || is_complex<T>), "a type that BLAS computes in");
   constexpr bool copies_a = Aside & 1, copies_b = Aside & 2, sums_aside = Aside & 4;
   static_assert(sums_aside != is_same_v<T, Out>, "sums of the output's type are computed in place");
-  constexpr i64 size = sizeof(T), before = 4096;
+  constexpr i64 size = sizeof(T);
   const i64 a_room = copies_a ? p.m * p.k : 0, b_room = copies_b ? p.k * p.n : 0, sum_room = sums_aside ? p.m * p.n : 0;
-  T* const a_copy = reinterpret_cast<T*>(p.scratch + before) + blockIdx.x * (a_room + b_room + sum_room);
+  T* const a_copy = reinterpret_cast<T*>(p.scratch + after_counters) + blockIdx.x * (a_room + b_room + sum_room);
   T* const b_copy = a_copy + a_room;
   i64 a_held = -1, b_held = -1;  // what the copies are of
   for (i64 item : work_items(p.batches)) {
