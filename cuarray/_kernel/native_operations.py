@@ -200,7 +200,7 @@ class FailedOperation(Exception):
     """Makes the exception that Python had for this thread's last question."""
 
     def __new__(cls, *_given: Any) -> Any:
-        # A copy that was never raised, as numba makes an exception several times: the traceback of one that is kept here
+        # A copy that was never raised, as numba makes an exception several times: the traceback of one that is kept
         # would keep arrays.
         error = _failures.error
         made = type(error).__new__(type(error), *error.args)
