@@ -7,7 +7,7 @@ import functools
 import operator
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -111,68 +111,61 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     return number % ndim
 
 
+class _Wanted(NamedTuple):
+    """What a reduction's launches depend on."""
+
+    row: Reduction
+    source: Layout
+    axes: tuple[int, ...]
+    loop: np.dtype
+    result: np.dtype
+    mask: Layout | None = None
+    initial: bool = False
+    arguments: tuple[str, ...] = ()
+    in_order: bool = False
+
+    def plan(self, target: Target) -> _plan.ReducePlan:
+        row, axes = self.row, self.axes
+        if row.result != "index":  # a place is counted in C order; all else may go through memory as it stands
+            axes = tuple(sorted(axes, key=lambda axis: -abs(self.source.strides[axis])))
+        return _plan.reduction(
+            target,
+            row.masked if self.mask and row.masked else row.functor,
+            row.accumulator_bytes,
+            self.source,
+            axes,
+            self.loop,
+            self.result,
+            arguments=self.arguments,
+            mask=self.mask,
+            initial=self.initial,
+            in_order=self.in_order,
+        )
+
+
 @functools.lru_cache(maxsize=4096)
-def _prepare(
-    row: Reduction,
-    arguments: tuple[str, ...],
-    in_order: bool,
-    source: Layout,
-    axes: tuple[int, ...],
-    loop: np.dtype,
-    result: np.dtype,
-    mask: Layout | None,
-    initial: bool,
-    family: str = "",
-) -> _Call:
-    """`family`: the name of the row, where only the dtype of what is reduced decides on `loop` and `result`."""
+def _prepare(wanted: _Wanted, family: str = "") -> _Call:
+    """`family`: the name of the row, where only the dtype of what is reduced decides on its `loop` and `result`."""
+    source, axes = wanted.source, wanted.axes
     shape = tuple(extent for axis, extent in enumerate(source.shape) if axis not in axes)
     kept = tuple(1 if axis in axes else extent for axis, extent in enumerate(source.shape))
-    out = layout(result, shape)
+    out = layout(wanted.result, shape)
     prepared: tuple[Prepared, ...] = ()
     scratch = 0
     if out.size:
         target = _runtime.get().target
-        plan = _planned(target, row, arguments, in_order, source, axes, loop, result, mask, initial)
+        plan = wanted.plan(target)
 
         def siblings() -> Iterator[_plan.Plan]:
             for there in _families.other_dtypes([source]):
                 assert isinstance(there[0], Layout)
                 with contextlib.suppress(TypeError, ValueError):
-                    yield from plans(target, family, there[0], axes, initial)
+                    yield from plans(target, family, there[0], axes, wanted.initial)
 
-        wanted = siblings if family and not mask else None
-        prepared = tuple(Prepared(launch, wanted) for launch in plan.launches)
+        likely = siblings if family and not wanted.mask else None
+        prepared = tuple(Prepared(launch, likely) for launch in plan.launches)
         scratch = plan.scratch_bytes
-    return _Call(out, layout(result, kept), prepared, scratch)
-
-
-def _planned(
-    target: Target,
-    row: Reduction,
-    arguments: tuple[str, ...],
-    in_order: bool,
-    source: Layout,
-    axes: tuple[int, ...],
-    loop: np.dtype,
-    result: np.dtype,
-    mask: Layout | None,
-    initial: bool,
-) -> _plan.ReducePlan:
-    if row.result != "index":  # a place is counted in C order; all else may go through memory as it stands
-        axes = tuple(sorted(axes, key=lambda axis: -abs(source.strides[axis])))
-    return _plan.reduction(
-        target,
-        row.masked if mask and row.masked else row.functor,
-        row.accumulator_bytes,
-        source,
-        axes,
-        loop,
-        result,
-        arguments=arguments,
-        mask=mask,
-        initial=initial,
-        in_order=in_order,
-    )
+    return _Call(out, layout(wanted.result, kept), prepared, scratch)
 
 
 def plans(
@@ -185,7 +178,7 @@ def plans(
     if row.centre is not None and loop.kind in "biu":
         wanted = [(row.about_centres(), result), (REDUCTIONS[row.centre], _centre_dtype(loop))]
     for own, dtype in wanted:
-        yield from _planned(target, own, (), False, source, axes, loop, dtype, None, initial).launches
+        yield from _Wanted(own, source, axes, loop, dtype, initial=initial).plan(target).launches
 
 
 def _as_mask(name: str, where: Any, source: CuArray) -> CuArray | None:
@@ -231,7 +224,7 @@ def find(name: str, source: Layout, axis: Any, dtype: np.dtype | None) -> _Call:
     """What a row of the table comes to, without a mask, an initial value or a centre."""
     axes = normalize_axes(axis, source.ndim)
     _check_not_empty(name, source.shape, axes)
-    return _prepare(REDUCTIONS[name], (), False, source, axes, *_loop_dtypes(name, source.dtype, dtype), None, False)
+    return _prepare(_Wanted(REDUCTIONS[name], source, axes, *_loop_dtypes(name, source.dtype, dtype)))
 
 
 def _reduce(
@@ -280,18 +273,16 @@ def _reduce(
         given = struct.unpack("q", struct.pack("d", float(less)))[0], 0
     elif initial is not None:
         given = _bits(initial, loop)
-    call = _prepare(
+    wanted = _Wanted(
         row.about_centres() if centred else row,
-        (),
-        False,
         source._layout,
         axes,
         loop,
         result_dtype,
         None if mask is None else mask._layout,
         initial is not None,
-        name if dtype is None else "",
     )
+    call = _prepare(wanted, name if dtype is None else "")
     result = call.run(source, mask, given, centre)
     plain = out is None and mask is None and initial is None and not centred
     return _deliver(name, result, call.keep_layout.shape, out, keepdims), call, given if plain else None
@@ -337,17 +328,8 @@ def _centres(
         from cuarray._functions.manipulation import broadcast_to
 
         return ascontiguousarray(broadcast_to(astype(given, wide, copy=False), shape))
-    call = _prepare(
-        REDUCTIONS[name],
-        (),
-        False,
-        source._layout,
-        axes,
-        loop,
-        wide,
-        None if mask is None else mask._layout,
-        False,
-    )
+    masked = None if mask is None else mask._layout
+    call = _prepare(_Wanted(REDUCTIONS[name], source._layout, axes, loop, wide, masked))
     return call.run(source, mask, (0, 0), None)
 
 
@@ -427,15 +409,7 @@ def ufunc_reduce(
                 )
     row, arguments = fold(function.__name__, function.functor, in_order)
     given = (0, 0) if initial is None else _bits(initial, loop)
-    call = _prepare(
-        row,
-        arguments,
-        in_order,
-        source._layout,
-        axes,
-        loop,
-        loop,
-        None if mask is None else mask._layout,
-        initial is not None,
-    )
+    masked = None if mask is None else mask._layout
+    wanted = _Wanted(row, source._layout, axes, loop, loop, masked, initial is not None, arguments, in_order)
+    call = _prepare(wanted)
     return _deliver(name, call.run(source, mask, given, None), call.keep_layout.shape, out, keepdims)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cuarray import _tuning
+
 
 class Instance(NamedTuple):
     """A kernel template with its arguments: what is compiled, cached and loaded."""
@@ -47,7 +49,9 @@ class Plan(NamedTuple):
 
 
 INT32_MAX = 2**31 - 1
-SCRATCH_COUNTERS = 4096  # bytes that scratch memory begins with: counters, which all launches must leave at 0
+SCRATCH_COUNTERS = (
+    4 * _tuning.REDUCE_COUNTERS
+)  # bytes that scratch memory begins with: counters, which all launches must leave at 0
 # CUDA's logarithm and power of float64 are as accurate as it says only where their own products and sums are fused.
 _LIBRARY_LOGARITHM = re.compile(
     r"ca::ops::(Log|Log2|Log10|Log1p|LogAddExp|LogAddExp2|ArcSinh|ArcCosh|ArcTanh|Power|FloatPower)\b"

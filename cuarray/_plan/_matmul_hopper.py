@@ -199,18 +199,9 @@ def candidates(target: Target, of: Product) -> list[Configuration]:
     float16 and bfloat16 are read where they are: contiguous along an axis, other strides and addresses multiples of 16
     bytes, at most one stack axis. float32 must allow tf32, and is copied to scratch memory where that is wanted.
     """
-    operands = _operands(target, of) if _serves(target, of) else None
-    if operands is None:
-        return []
-    found = []
-    for family, values, rate in _matmul_tuning.TILES[of.kind]:
-        if family != "hopper":
-            continue
-        own = Configuration.for_product(of, values, 1)
-        if own.fits(operands.a.turned, operands.b.turned) and _tiles(of, own) <= INT32_MAX:
-            tiles_a_block = -(-_tiles(of, own) // max(1, target.processors // own.cluster))
-            found.append((tiles_a_block * own.bm * own.bn / rate, own))
-    return [own for _time, own in sorted(found, key=lambda pair: pair[0])]
+    rows = _matmul_tuning.choices(target, of.kind, of.batches, of.m, of.n, of.k) if _serves(target, of) else []
+    found = [Configuration.for_product(of, values, splits) for family, values, splits in rows if family == "hopper"]
+    return [own for own in found if fits(target, of, own)]
 
 
 def fits(target: Target, of: Product, by: Configuration) -> bool:

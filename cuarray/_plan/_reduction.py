@@ -10,7 +10,7 @@ import numpy as np
 from cuarray import _tuning
 from cuarray._dtypes import CPP_NAMES
 from cuarray._layout import Layout, broadcast_strides
-from cuarray._plan._common import INT32_MAX, Instance, Plan, collapse, pad, rank_for
+from cuarray._plan._common import INT32_MAX, SCRATCH_COUNTERS, Instance, Plan, collapse, pad, rank_for
 from cuarray._tuning import Target
 
 
@@ -106,5 +106,5 @@ def reduction(
     plan = Plan(instance, (policy.blocks, 1, 1), (threads, 1, 1), words)
     scratch = 0
     if splits > 1:
-        scratch = 4 * _tuning.REDUCE_COUNTERS + kept * splits * accumulator_bytes
+        scratch = SCRATCH_COUNTERS + kept * splits * accumulator_bytes
     return ReducePlan((plan,), scratch)

@@ -10,7 +10,7 @@ import numpy as np
 from cuarray import _tuning
 from cuarray._dtypes import CPP_NAMES
 from cuarray._layout import Layout
-from cuarray._plan._common import Instance, Plan, collapse, pad, rank_for
+from cuarray._plan._common import SCRATCH_COUNTERS, Instance, Plan, collapse, pad, rank_for
 from cuarray._plan._reduction import operation_name
 from cuarray._tuning import Target
 
@@ -88,7 +88,7 @@ def scan(
                 Plan(Instance("scan.cuh", kernel + name), (blocks, 1, 1), (lanes, 1, 1), words)
                 for kernel, blocks in launches
             ),
-            4 * _tuning.REDUCE_COUNTERS + rows * published * (4 + accumulator_bytes) + 32,
+            SCRATCH_COUNTERS + rows * published * (4 + accumulator_bytes) + 32,
         )
     if splits == 1:
         return ScanPlan((stage(0, lanes, policy.blocks, strip),), 0)
@@ -97,7 +97,7 @@ def scan(
         stage(2, lanes, policy.middle_blocks, 1),
         stage(3, lanes, policy.blocks, strip),
     )
-    return ScanPlan(stages, 4 * _tuning.REDUCE_COUNTERS + outer * inner * splits * accumulator_bytes)
+    return ScanPlan(stages, SCRATCH_COUNTERS + outer * inner * splits * accumulator_bytes)
 
 
 def reduce_at(

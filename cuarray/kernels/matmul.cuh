@@ -2,6 +2,7 @@
 // done with a sum before it is written. matmul_simple.cuh has the simplest kernels, which take everything.
 #pragma once
 #include "matmul_epilogues.cuh"
+#include "scratch.cuh"
 
 namespace ca {
 
@@ -16,9 +17,6 @@ template <int NBatch> struct Matmul {
   u64 alpha[2], beta[2];  // the bits of two accumulators
   i64 batch_shape[NBatch], a_batch[NBatch], b_batch[NBatch], c_batch[NBatch];
 };
-
-// Scratch memory begins with so many bytes of counters, which all launches must leave at 0.
-inline constexpr i64 after_counters = 4096;
 
 struct BatchOffsets {
   i64 a, b, c;  // bytes

@@ -8,6 +8,7 @@
 // A mask (`where=`) is a second operand, with strides of its own; items where it is false are the identity.
 #pragma once
 #include "ops.cuh"
+#include "scratch.cuh"
 
 namespace ca {
 namespace reductions {
@@ -277,9 +278,8 @@ template <class Loop> struct CountNonzero : Sum<i64> {
 
 }  // namespace reductions
 
-// Scratch memory begins with counters, one an output or strip of outputs that is cut into runs. They are 0 before and
-// after every launch (see memory_pool.hpp); after them are the runs' accumulators.
-inline constexpr i64 scratch_counters = 1024;
+// Of the counters in scratch memory, each output or strip of outputs that is cut into runs has one; after them are the
+// runs' accumulators.
 
 // Operands: the input, and the mask if there is one.
 template <int NKeep, int NReduce, int Operands> struct Reduction {
@@ -306,7 +306,7 @@ template <class Index, int N> __device__ inline i64 offset_of(Index i, const i64
 }
 
 template <class Acc, class P> __device__ inline Acc* accumulators(const P& p) {
-  return reinterpret_cast<Acc*>(p.scratch + scratch_counters * sizeof(unsigned));
+  return reinterpret_cast<Acc*>(p.scratch + after_counters);
 }
 
 namespace reductions {
