@@ -95,8 +95,9 @@ _MOST_BLOCKS = 2**31 - 1  # of a grid
 ELEMENTWISE = ElementwisePolicy()
 
 
-# Outputs side by side that a thread of a one-thread block reduces together: their accumulators stay in the L1 cache.
-REDUCE_STRIP = 64
+# Outputs side by side that a thread of a one-thread block reduces together, at most: their accumulators stay in the L1
+# cache, and of each row so many lie side by side that the CPU foresees the next ones (strip_most in reduce_rows.cuh).
+REDUCE_STRIP = 512
 # Outputs side by side that a block of many threads reduces together: a warp's reads are then next to each other.
 REDUCE_ACROSS = 32
 # Outputs of a launch that may be cut into runs: each has a counter in scratch memory (kernels/reductions.cuh).
@@ -130,8 +131,6 @@ REDUCE_THREADS = 256  # of a block, as kernels/reduce.cuh has it
 # On the CPU, shorter rows are done many at a time, an item of each after another: the columns of a row's own
 # accumulators would mostly stand idle.
 _SHORT_ROW = 32
-# About what a thread of a one-thread block does at once (reduce_rows.cuh).
-_HOST_STRIP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +180,13 @@ def reduce_policy(
     if target.one_thread_blocks:
         workers = 4 * target.processors
         by_rows = across >= 8 and reduced > 1 and (not inner_reduced or reduced < _SHORT_ROW)
-        pieces = -(-kept // across) * -(-across // _HOST_STRIP) if by_rows else kept
+        strip = max(64, min(REDUCE_STRIP, across // (2 * target.processors) // 64 * 64)) if by_rows else 1
+        pieces = -(-kept // across) * -(-across // strip) if by_rows else kept
         splits = 1
         if not in_order and pieces < workers and items >= 2 * _HOST_CHUNK:
             splits = max(1, min(workers // max(pieces, 1), items // (_HOST_CHUNK * max(pieces, 1)), reduced))
         blocks = max(1, min(workers, pieces * splits, items // _HOST_CHUNK))
-        return ReducePolicy("reduce_rows" if by_rows else "reduce_runs", splits, blocks)
+        return ReducePolicy("reduce_rows" if by_rows else "reduce_runs", splits, blocks, strip)
     threads = REDUCE_THREADS
     wanted = target.processors * REDUCE.blocks
     most = target.processors * target.blocks_per_processor * 4

@@ -134,6 +134,30 @@ def test_accuracy(name: str, dtype: str) -> None:
     assert ulps(actual, exact).max() <= limit
 
 
+# Where results overflow, are subnormal or 0, and angles of many turns.
+FAR = {
+    "exp": [(-120, 100), (-760, 720), (-1e6, 1e6)], "log": [(0, 1e-307), (0, 1e-37), (0, 1e-44), (-1, 1)],
+    "sin": [(9e3, 1.1e4), (-1e6, 1e6)], "cos": [(9e3, 1.1e4), (-1e6, 1e6)], "tanh": [(-30, 30), (-1e3, 1e3)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "bounds"), [(name, own) for name, all_ in FAR.items() for own in all_])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_accuracy_of_far_arguments(name: str, bounds: tuple[float, float], dtype: str) -> None:
+    if np.dtype(np.longdouble).itemsize <= 8 and dtype == "float64":
+        pytest.skip("no type here is wider than float64")
+    x = np.random.default_rng(7).uniform(*bounds, 20_000).astype(dtype)
+    x[:6] = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0]
+    actual = np.asarray(getattr(ca, name)(ca.array(x)))
+    with np.errstate(all="ignore"):
+        exact = getattr(np, name)(x.astype(np.float64 if dtype == "float32" else np.longdouble))
+        expected = exact.astype(dtype)
+    some = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~some], expected[~some])
+    limit = 4.0 if _runtime.get().host_is_device else 16.0
+    assert ulps(actual[some], exact[some]).max() <= limit
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_exact_results(dtype: str) -> None:
     """What is a whole number comes out as one."""
@@ -240,6 +264,47 @@ def test_division_of_integers_at_their_limits(code: str) -> None:
             np.testing.assert_array_equal(actual, getattr(np, name)(x, y))
 
 
+@pytest.mark.parametrize("code", "bBhHiIlL")
+@settings(max_examples=30)
+@given(data=st.data())
+def test_quotients_beside_whole_numbers(code: str, data: st.DataObject) -> None:
+    """Of numbers of any size, also by one that is the same for all: a number is off a multiple by one at most."""
+    info = np.iinfo(code)
+    number = st.integers(info.min, info.max) | st.integers(0, info.bits - 1).map(lambda shift: info.max >> shift)
+    divisors = np.array(data.draw(st.lists(number.filter(bool), min_size=1, max_size=20)), code)
+    factors = np.array(data.draw(st.lists(number, min_size=divisors.size, max_size=divisors.size)), code)
+    with np.errstate(all="ignore"):
+        x = np.concatenate([factors * divisors + np.array(by).astype(code) for by in (-1, 0, 1)])
+        y = np.tile(divisors, 3)
+        for name in ("floor_divide", "remainder", "fmod"):
+            expected, function = getattr(np, name)(x, y), getattr(ca, name)
+            np.testing.assert_array_equal(np.asarray(function(ca.array(x), ca.array(y))), expected)
+            by = int(y[0])
+            np.testing.assert_array_equal(np.asarray(function(ca.array(x), by)), getattr(np, name)(x, y[0]))
+        both = ca.divmod(ca.array(x), ca.array(y))
+        for actual, expected in zip(both, np.divmod(x, y), strict=True):
+            np.testing.assert_array_equal(np.asarray(actual), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_numbers_are_taken_apart_and_scaled(dtype: str, data: st.DataObject) -> None:
+    """frexp and ldexp: subnormal numbers and results, exponents beyond all numbers."""
+    some = data.draw(st.lists(values(np.dtype(dtype)), min_size=1, max_size=40))
+    x = np.array(some, dtype)
+    exponents = st.integers(-80, 80) | st.integers(-2300, 2300) | st.integers(-(2**31), 2**31 - 1)
+    n = np.array(data.draw(st.lists(exponents, min_size=x.size, max_size=x.size)), np.int32)
+    fractions, powers = (np.asarray(own) for own in ca.frexp(ca.array(x)))
+    expected = np.frexp(x)
+    np.testing.assert_array_equal(fractions, expected[0])
+    finite = np.isfinite(x)
+    np.testing.assert_array_equal(powers[finite], expected[1][finite])
+    with np.errstate(all="ignore"):
+        for own in (n, n.astype(np.int64)):
+            np.testing.assert_array_equal(np.asarray(ca.ldexp(ca.array(x), ca.array(own))), np.ldexp(x, own))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("bases", "exponents"),
@@ -298,16 +363,23 @@ def test_float64_becomes_float16_in_one_rounding() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["less", "equal", "isnan", "signbit", "negative", "copysign", "maximum", "logical_and"]
-)
+    "name",
+    ["less", "equal", "isnan", "signbit", "negative", "copysign", "maximum", "logical_and", "absolute", "spacing",
+     "nextafter"],
+)  # fmt: skip
 def test_all_numbers_of_float16(name: str) -> None:
     x = np.arange(2**16, dtype=np.uint16).view(np.float16)
-    operands = (x, np.random.default_rng(5).permutation(x))[: ELEMENTWISE[name].ufunc.nin]
+    y = np.random.default_rng(5).permutation(x)
+    y[[0, 2**15]] = -0.0, 0.0  # where x is the other zero
+    operands = (x, y)[: ELEMENTWISE[name].ufunc.nin]
     with np.errstate(all="ignore"):
         expected = getattr(np, name)(*operands)
     for chosen in (slice(None), slice(None, 1500)):
         actual = getattr(ca, name)(*(ca.array(own[chosen]) for own in operands))
         np.testing.assert_array_equal(np.asarray(actual), expected[chosen])
+        if expected.dtype == np.float16:
+            some = ~np.isnan(expected[chosen])
+            np.testing.assert_array_equal(np.signbit(np.asarray(actual))[some], np.signbit(expected[chosen])[some])
 
 
 @pytest.mark.parametrize("code", "bBhHiIlL")

@@ -376,10 +376,13 @@ def test_policies_stay_within_bounds(
     policy = _tuning.reduce_policy(target, kept, reduced, inner, False, across, pack, flat)
     assert 1 <= policy.splits <= 1024
     assert 1 <= policy.blocks < 2**31
-    assert policy.lanes & (policy.lanes - 1) == 0
-    assert policy.lanes <= (_tuning.REDUCE_THREADS if policy.kernel == "reduce_columns" else 32)
+    if policy.kernel == "reduce_rows":  # outputs side by side
+        assert 64 <= policy.lanes <= _tuning.REDUCE_STRIP
+    else:
+        assert policy.lanes & (policy.lanes - 1) == 0
+        assert policy.lanes <= (_tuning.REDUCE_THREADS if policy.kernel == "reduce_columns" else 32)
     if policy.splits > 1:  # a counter for each output, or strip of them, that is cut
-        strip = {"reduce": 1, "reduce_runs": 1, "reduce_rows": 64, "reduce_flat": kept}
+        strip = {"reduce": 1, "reduce_runs": 1, "reduce_rows": policy.lanes, "reduce_flat": kept}
         each = strip.get(policy.kernel, policy.lanes * max(1, pack // 2))
         assert -(-kept // across) * -(-across // each) <= _tuning.REDUCE_COUNTERS or kept <= _tuning.REDUCE_COUNTERS
     assert 1 <= _tuning.elementwise_blocks(target, kept) < 2**31

@@ -437,6 +437,50 @@ def test_nothing_but_nan(name: str, dtype: str) -> None:
         )
 
 
+EXACT = ("min", "max", "argmin", "argmax", "nanargmin", "nanargmax", "any", "all", "count_nonzero")
+
+
+@pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_many_items_with_few_that_count(name: str, data: st.DataObject) -> None:
+    """Where extremes, their equals, NaN and zeros stand makes no difference, nor how many items are done together."""
+    dtype = np.dtype(data.draw(st.sampled_from(["?", "b", "H", "i", "l", "L", "e", "f", "d", "F", "D"])))
+    near = st.sampled_from([1, 15, 16, 63, 64, 255, 256, 1023, 1024, 4096, 8191, 8192, 16_384, 32_768])
+    n = data.draw(st.builds(lambda size, more: max(size + more, 1), near, st.integers(-1, 3)))
+    columns = data.draw(st.sampled_from([None, 1, 3, 8, 17, 63, 65, 130])) if n < 5000 else None
+    shape = (n,) if columns is None else (n, columns)
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    x = np.random.default_rng(seed).integers(0 if name == "any" else 1, 1 if name == "any" else 100, shape)
+    host = (x + 1j * x[::-1] if dtype.kind == "c" else x).astype(dtype)
+    special = [0, 1, 100] + ([np.nan, np.inf, -np.inf, -0.0] if dtype.kind in "fc" else [])
+    if dtype.kind == "c":
+        special += [complex(100, np.nan), complex(1, -5)]
+    for value in data.draw(st.lists(st.sampled_from(special), max_size=4)):
+        host[tuple(data.draw(st.integers(0, extent - 1)) for extent in shape)] = value
+    step = data.draw(st.sampled_from([1, 1, 2, 3, -1]))
+    axis = data.draw(st.sampled_from([None, *range(host.ndim)]))
+    x, host = ca.array(host)[::step], host[::step]
+    with quiet():
+        if name.startswith("nanarg") and dtype.kind in "fc":
+            missing = np.isnan(host)
+            assume(not missing.all(axis).any() and not np.isinf(host).any())
+        expected = getattr(np, name)(host, axis=axis)
+    assert_same(getattr(ca, name)(x, axis=axis), expected, rtol=0.0)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 10, 16, 33, 63, 64, 100, 700])
+@pytest.mark.parametrize("dtype", ["int8", "float32", "complex64"])
+def test_columns_beside_others(dtype: str, columns: int) -> None:
+    """Columns of a wider array: their neighbours are no part of the result, and the last row may end the memory."""
+    host = (np.arange(50 * (columns + 5)) % 97 - 40).astype(dtype).reshape(50, columns + 5)
+    for chosen in (np.s_[:, :columns], np.s_[:, 5:], np.s_[::-1, 5:], np.s_[:, ::2], np.s_[1::3, 2:-1]):
+        x, own = ca.array(host)[chosen], host[chosen]
+        for name in ("sum", "max", "argmin", "any", "var", "nanargmax", "nansum"):
+            expected = getattr(np, name)(own, axis=0)
+            assert_same(getattr(ca, name)(x, axis=0), expected, rtol=0.0 if expected.dtype.kind in "biu" else 1e-5)
+
+
 @pytest.mark.parametrize("name", ["nanmin", "nanmax", "ptp"])
 @given(data=st.data())
 def test_extremes(name: str, data: st.DataObject) -> None:

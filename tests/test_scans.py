@@ -78,6 +78,18 @@ def test_large(dtype: str, shape: tuple, axis: int) -> None:
     assert np.array_equal(first, second), "the same bits on every run"
 
 
+@given(data=st.data())
+def test_sums_of_integers_wrap_around(data: st.DataObject) -> None:
+    """Rows of any length and steps, longer than what is added together at once."""
+    code = data.draw(st.sampled_from("?bBhHiIlL"))
+    shape = (data.draw(st.integers(1, 5)), data.draw(st.integers(1, 90)))
+    host = np.frombuffer(np.random.default_rng(data.draw(st.integers(0, 999))).bytes(shape[0] * shape[1] * 8), np.int64)
+    host = (host % 2 if code == "?" else host).astype(code).reshape(shape)
+    step = data.draw(st.sampled_from([1, 2, -1]))
+    for axis in (None, 0, 1):
+        assert_same(ca.cumsum(ca.array(host)[:, ::step], axis), np.cumsum(host[:, ::step], axis))
+
+
 @pytest.mark.parametrize("name", ["maximum", "minimum", "logical_and", "bitwise_xor", "gcd", "subtract", "hypot"])
 @pytest.mark.parametrize(("shape", "axis"), LARGE[:5], ids=lambda value: str(value).replace(" ", ""))
 def test_large_accumulate(name: str, shape: tuple, axis: int) -> None:

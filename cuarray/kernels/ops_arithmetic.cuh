@@ -12,7 +12,10 @@ template <> struct wrapping<true> { using type = unsigned long; };
 template <class T> using wrapping_t = typename wrapping<(sizeof(T) > 4)>::type;
 
 template <class T> __device__ inline auto is_nan(T x) { return x != x; }
-template <class T> __device__ inline bool is_true(T x) { return x != T(0); }
+template <class T> __device__ inline bool is_true(T x) {
+  if constexpr (is_complex<T>) return (x.re != real_t<T>(0)) | (x.im != real_t<T>(0));
+  else return x != T(0);
+}
 template <class T> __device__ inline T negated(T x) {
   if constexpr (is_integer<T>) return T(-wrapping_t<T>(x));
   else return -x;
@@ -33,8 +36,8 @@ template <class Op> inline constexpr bool takes_stored = false;
 
 // Functors that the CPU calls with simd<T> (host/simd.hpp) for floating T: they decide by select() instead of branches.
 struct InVectors {};
-// Of these, the ones that it calls so for integers of four and eight bytes, too.
-template <class Op> inline constexpr bool integers_in_vectors = false;
+// Of these, the ones that it calls so for integers, too: for those of so many bytes and more.
+template <class Op> inline constexpr unsigned integers_in_vectors = 16;
 // Of two values that are both known: ?: would let the compiler move a value's computation into a branch, which cannot be
 // vectorised.
 template <class T> __device__ inline T select(bool condition, T a, T b) { return condition ? a : b; }
@@ -118,6 +121,11 @@ struct FloatPower : InVectors {
     return pow(base, exponent);
   }
 };
+template <> inline constexpr unsigned integers_in_vectors<FloorDivide> = 8;
+template <> inline constexpr unsigned integers_in_vectors<Remainder> = 8;
+template <> inline constexpr unsigned integers_in_vectors<Divmod> = 8;
+template <> inline constexpr unsigned integers_in_vectors<Fmod> = 8;
+
 struct Power : InVectors {
   template <class T> __device__ T operator()(T base, T exponent) const {
     if constexpr (is_integer<T>) {
@@ -136,7 +144,7 @@ struct Power : InVectors {
     }
   }
 };
-template <> inline constexpr bool integers_in_vectors<Power> = true;
+template <> inline constexpr unsigned integers_in_vectors<Power> = 4;
 struct Positive {
   template <class T> __device__ T operator()(T x) const { return x; }
 };

@@ -71,16 +71,16 @@ template <> inline constexpr bool takes_stored<CopySign> = true;
 struct Ldexp {  // x * 2^exponent, the exponent int or long
   template <class T, class N> __device__ T operator()(T x, N exponent) const {
     const int limit = 10000;  // beyond any floating type's range
-    return ldexp(x, exponent > N(limit) ? limit : exponent < N(-limit) ? -limit : int(exponent));
+    return scaled(x, int(exponent > N(limit) ? N(limit) : exponent < N(-limit) ? N(-limit) : exponent));
   }
 };
 
 struct Frexp {  // a fraction in [0.5, 1) and the power of two to multiply it by
   template <class T> __device__ Two<T, int> operator()(T x) const {
-    if (!isfinite(x)) return {x, 0};
-    int exponent = 0;
-    const T fraction = frexp(x, &exponent);
-    return {fraction, exponent};
+    int power = 0;
+    const bool finite = fabs(x) < limits<T>::highest();
+    const T fraction = fraction_of(finite ? x : T(0), &power);
+    return {finite ? fraction : x, finite ? power : 0};
   }
 };
 struct Modf {  // the fraction and the whole number, both with the sign of x
@@ -91,26 +91,49 @@ struct Modf {  // the fraction and the whole number, both with the sign of x
 };
 
 
+// Of a float16 or bfloat16, by its bits alone: compilers make no vectors of comparisons of converted numbers.
+template <class T> __device__ inline unsigned short size_of_half(T x) {
+  return static_cast<unsigned short>(x.bits & 0x7fff);
+}
+template <class T> inline constexpr unsigned short infinite_half = is_same_v<T, float16> ? 0x7c00 : 0x7f80;
+template <class T> __device__ inline int order_of_half(T x) { return x.bits & 0x8000 ? -size_of_half(x) : size_of_half(x); }
+template <class T> inline constexpr bool is_half = is_same_v<T, float16> || is_same_v<T, bfloat16>;
+
 struct NextAfter {
   template <class T> __device__ T operator()(T a, T towards) const {
     using Bits = typename float_bits<T>::type;
-    using C = compute_t<T>;
-    const C x = a, y = towards;
-    if (is_nan(x) || is_nan(y)) return T(x + y);
-    if (x == y) return is_same_v<T, float16> ? a : towards;  // as NumPy does: -0, 0 of float16 give -0
     const Bits sign = Bits(Bits(1) << (sizeof(T) * 8 - 1));
-    if (x == C(0)) return bit_cast<T>(Bits(1 | (bit_cast<Bits>(towards) & sign)));
-    return bit_cast<T>(Bits(bit_cast<Bits>(a) + ((x < y) == (x > C(0)) ? 1 : -1)));
+    if constexpr (is_half<T>) {
+      const int x = order_of_half(a), y = order_of_half(towards);
+      const bool missing = (size_of_half(a) > infinite_half<T>) | (size_of_half(towards) > infinite_half<T>);
+      const Bits moved = Bits(a.bits + ((x < y) == (a.bits < sign) ? 1 : -1));
+      const Bits next = x == 0 ? Bits(1 | (towards.bits & sign)) : moved;
+      const Bits equal = is_same_v<T, float16> ? a.bits : towards.bits;  // of zeros, NumPy's float16 keeps the sign
+      return bit_cast<T>(Bits(missing ? infinite_half<T> | 0x7f : x == y ? equal : next));
+    } else {
+      const T x = a, y = towards;
+      if (is_nan(x) || is_nan(y)) return x + y;
+      if (x == y) return towards;
+      if (x == T(0)) return bit_cast<T>(Bits(1 | (bit_cast<Bits>(towards) & sign)));
+      return bit_cast<T>(Bits(bit_cast<Bits>(a) + ((x < y) == (x > T(0)) ? 1 : -1)));
+    }
   }
 };
 template <> inline constexpr bool takes_stored<NextAfter> = true;
 struct Spacing {  // signed like x, except that NumPy's float16 always looks upwards
   template <class T> __device__ T operator()(T x) const {
     using C = compute_t<T>;
-    if (!isfinite(C(x))) return T(limits<C>::nan());
-    const bool downwards = !is_same_v<T, float16> && signbit(C(x)) && C(x) != C(0);
-    const T next = NextAfter()(x, T(downwards ? limits<C>::lowest() : limits<C>::highest()));
-    return T(C(next) - C(x));
+    const C nan = limits<C>::nan();
+    if constexpr (is_half<T>) {
+      const bool downwards = !is_same_v<T, float16> && order_of_half(x) < 0;
+      const unsigned short beyond = static_cast<unsigned short>(infinite_half<T> | (downwards ? 0x8000 : 0));
+      const T next = NextAfter()(x, bit_cast<T>(beyond)), space = T(C(next) - C(x));
+      return size_of_half(x) < infinite_half<T> ? space : T(nan);
+    } else {
+      if (!isfinite(x)) return nan;
+      const T next = NextAfter()(x, signbit(x) && x != C(0) ? limits<C>::lowest() : limits<C>::highest());
+      return next - x;
+    }
   }
 };
 template <> inline constexpr bool takes_stored<Spacing> = true;

@@ -47,10 +47,10 @@ struct Fmin {
 
 // ---- logic and bits ---------------------------------------------------------------------------------------------
 struct LogicalAnd {
-  template <class A, class B> __device__ bool operator()(A a, B b) const { return is_true(a) && is_true(b); }
+  template <class A, class B> __device__ bool operator()(A a, B b) const { return is_true(a) & is_true(b); }
 };
 struct LogicalOr {
-  template <class A, class B> __device__ bool operator()(A a, B b) const { return is_true(a) || is_true(b); }
+  template <class A, class B> __device__ bool operator()(A a, B b) const { return is_true(a) | is_true(b); }
 };
 struct LogicalXor {
   template <class A, class B> __device__ bool operator()(A a, B b) const { return is_true(a) != is_true(b); }

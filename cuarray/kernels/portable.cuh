@@ -150,6 +150,9 @@ __device__ inline double hypot(double x, double y) {
 }
 
 template <class T> __device__ inline T truncated_quotient(T a, T b) { return T(a / b); }
+
+template <class T> __device__ inline T scaled(T x, int exponent) { return ldexp(x, exponent); }
+template <class T> __device__ inline T fraction_of(T x, int* exponent) { return frexp(x, exponent); }
 #else
 inline float hypot(float x, float y) {
   const float length = float(root(double(x) * double(x) + double(y) * double(y)));  // exact but for the root
@@ -163,12 +166,53 @@ inline double hypot(double x, double y) {
   return a == limits<double>::highest() || b == limits<double>::highest() ? limits<double>::highest() : length;
 }
 
-// Of b other than 0, and of a quotient that T holds. A rounded quotient of two integers is never whole unless they are
-// divisible, where the wider type has twice as many digits as they have.
+// Of b other than 0, and of a quotient that T holds. By the divisor's reciprocal, which may be computed once for many,
+// and a little more: a quotient below a whole number lacks a part of 1 / a at least, and both are rounded by much less.
 template <class T> inline T truncated_quotient(T a, T b) {
   if constexpr (sizeof(T) == 8) return a / b;
-  else if constexpr (sizeof(T) == 4) return T(double(a) / double(b));
-  else return T(float(a) / float(b));
+  else if constexpr (sizeof(T) == 4) return T(double(a) * (1.0 / double(b) * (1 + 0x1p-40)));
+  else return T(float(a) * (1.0f / float(b) * (1 + 0x1p-20f)));
+}
+
+template <class T> struct float_format;  // how a floating number is stored
+template <> struct float_format<float> {
+  using Word = unsigned int;
+  using Whole = int;
+  static constexpr int digits = 23, bias = 127;
+};
+template <> struct float_format<double> {
+  using Word = unsigned long;
+  using Whole = long;
+  static constexpr int digits = 52, bias = 1023;
+};
+template <class T> inline T power_of_two(typename float_format<T>::Whole exponent) {  // of one that is a normal number
+  return bit_cast<T>(typename float_format<T>::Word(exponent + float_format<T>::bias) << float_format<T>::digits);
+}
+// x * 2^exponent, of exponents within 10000: in three steps, as a factor has to be normal. A result that is subnormal is
+// rounded in the last one alone.
+template <class T> inline T scaled(T x, int exponent) {
+  using Own = float_format<T>;
+  constexpr int up = Own::bias, down = Own::digits + 2 - Own::bias, least = 1 - Own::bias;
+  typename Own::Whole rest = exponent;
+  for (int i = 0; i < 2; ++i) {
+    const int part = rest > up ? up : rest < least ? down : 0;
+    x *= power_of_two<T>(part);
+    rest -= part;
+  }
+  return x * power_of_two<T>(rest > up ? up : rest < least ? least : rest);
+}
+// Of x that is finite: a number of [0.5, 1) and the power of two to multiply it by.
+template <class T> inline T fraction_of(T x, int* exponent) {
+  using Own = float_format<T>;
+  using Word = typename Own::Word;
+  constexpr Word exponents = Word(2 * Own::bias + 1) << Own::digits;
+  const bool low = (bit_cast<Word>(x) & exponents) == 0;  // subnormal, or 0
+  const T lifted = x * power_of_two<T>(Own::digits + 2), normal = low ? lifted : x;
+  const Word bits = bit_cast<Word>(normal);
+  const int power = int((bits & exponents) >> Own::digits) - (low ? Own::digits + 2 : 0) - (Own::bias - 1);
+  const T fraction = bit_cast<T>((bits & ~exponents) | Word(Own::bias - 1) << Own::digits);
+  *exponent = x == T(0) ? 0 : power;
+  return x == T(0) ? x : fraction;
 }
 #endif
 

@@ -170,10 +170,11 @@ template <class Loop, class Compare, class Place> struct Arg : Basic {
   static constexpr bool finds_place = !is_complex<compute_t<Loop>>, settles = is_bool<Loop>;
   using Value = compute_t<Loop>;
   using Acc = Best<Value, Place>;
+  static __device__ bool precedes(Value a, Value b) { return Compare{}(a, b); }
   static __device__ bool better(Value a, Value b) {
-    if constexpr (is_floating<Value>) return Compare{}(a, b) | ((a != a) & (b == b));
-    else if constexpr (!is_complex<Value>) return Compare{}(a, b);
-    else return !ops::IsNan{}(b) && (ops::IsNan{}(a) || Compare{}(a, b));
+    if constexpr (is_floating<Value>) return precedes(a, b) | ((a != a) & (b == b));
+    else if constexpr (!is_complex<Value>) return precedes(a, b);
+    else return !ops::IsNan{}(b) & (ops::IsNan{}(a) | precedes(a, b));
   }
   static __device__ Value worst() {
     if constexpr (is_complex<Value>) return Value(0);

@@ -9,6 +9,9 @@
 // In which order items are combined depends on the plan alone, so a result has the same bits on every run.
 #pragma once
 #include "warps.cuh"
+#if !CA_ON_DEVICE
+#include "host/scan_vectors.hpp"
+#endif
 
 namespace ca {
 
@@ -80,6 +83,21 @@ template <class Op, int Lanes> struct Tile {
   }
 };
 
+// Whether the CPU has a way of its own for a run of items, and then does it: leaves their total, or scans them.
+template <class Op, class In, class Loop, class Out, bool Total, class P, class Acc>
+__device__ inline bool add_in_vectors(const P& p, u64 in, u64 out, i64 n, const Acc* before, Acc* total) {
+#if !CA_ON_DEVICE
+  if constexpr (reductions::scans_in_vectors<Op, In, Out>) {
+    if (p.in_step != i64(sizeof(In)) || p.out_step != i64(sizeof(Out))) return false;
+    const In* const items = reinterpret_cast<const In*>(in);
+    if (Total) *total = Acc(reductions::total_of<Loop>(items, n));
+    else reductions::cumulate<Loop>(items, reinterpret_cast<Out*>(out), n, before ? u64(*before) : 0);
+    return true;
+  }
+#endif
+  return false;
+}
+
 // Stage 0: whole rows. 1: the runs' totals. 2: the totals, scanned. 3: the runs.
 template <class Op, class In, class Loop, class Out, int NOuter, int Lanes, int Strip, int Stage>
 __global__ void scan(Scan<NOuter> p) {
@@ -122,6 +140,10 @@ __global__ void scan(Scan<NOuter> p) {
           carry = Op::combine(carry, total);
         }
       } else if constexpr (Strip == 1) {
+        if (add_in_vectors<Op, In, Loop, Out, Stage == 1>(p, in + first * p.in_step, out + first * p.out_step,
+                                                          last - first, carried ? &scratch[(split - 1) * rows + row] : 0,
+                                                          &scratch[split * rows + row]))
+          return;
         if constexpr (Stage == 1) {
           scratch[split * rows + row] = cascade(first, last, 1, Op::identity(), Op::combine, load);
         } else {

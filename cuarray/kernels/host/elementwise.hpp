@@ -124,7 +124,7 @@ template <class Loop> struct computed<Scalar<Loop>> { using type = compute_t<Loo
 // Whether the functor is called with simd<T>.
 template <class Op, class T>
 inline constexpr bool has_vectors_of =
-    is_floating<T> || (ops::integers_in_vectors<Op> && is_integer<T> && sizeof(T) >= 4);
+    is_floating<T> || (is_integer<T> && sizeof(T) >= ops::integers_in_vectors<Op>);
 template <class Op, class T, class... In>
 inline constexpr bool in_vectors = std::is_base_of_v<ops::InVectors, Op> && has_vectors_of<Op, T> &&
                                    (is_same_v<T, typename computed<In>::type> && ...);
@@ -253,6 +253,19 @@ template <class Op, class Out, class... In> struct Run {
   }
 };
 
+// A number's bits are enough, and float would be a detour.
+template <> struct Run<ops::Absolute, Array<float16, float16>, Array<float16, float16>> {
+  static void go(const Head& head, i64 n) {
+    clear_signs(n, reinterpret_cast<unsigned short*>(head.word[0]), reinterpret_cast<const unsigned short*>(head.word[1]));
+  }
+
+ private:
+  static __attribute__((noinline)) void clear_signs(i64 n, unsigned short* __restrict to,
+                                                    const unsigned short* __restrict from) {
+    for (i64 i = 0; i < n; ++i) to[i] = from[i] & 0x7fff;
+  }
+};
+
 // Under a mask all items of a tile are computed, and those are written that the mask has.
 template <class Op, class Out, class Mask, class... In> struct Run<ops::OnlyWhere<Op>, Out, Mask, In...> {
   using T = typename computed<typename last_of<Mask, In...>::type>::type;
@@ -362,7 +375,7 @@ void copy_tile(char* to, Steps to_steps, const char* from, Steps from_steps, i64
     }
     return;
   }
-  if constexpr (Bytes == 4 || Bytes == 8) {
+  if constexpr (Bytes <= 8 && sizeof(Word) == Bytes) {
     if (to_steps.column == Bytes && from_steps.column == 2 * Bytes) {  // a step that vectors can be picked from
       for (i64 r = 0; r < rows; ++r) {
         const Word* __restrict in = reinterpret_cast<const Word*>(from + r * from_steps.row);
@@ -374,6 +387,8 @@ void copy_tile(char* to, Steps to_steps, const char* from, Steps from_steps, i64
       }
       return;
     }
+  }
+  if constexpr (Bytes == 4 || Bytes == 8) {
     if (to_steps.row == Bytes && from_steps.column == Bytes)
       return copy_turned<Word>(to, to_steps.column, from, from_steps.row, rows, columns);
     if (to_steps.column == Bytes && from_steps.row == Bytes)

@@ -8,16 +8,9 @@
 
 #include <cstdio>
 
-namespace ca {
+#include "vector_bytes.hpp"
 
-#if defined(__AVX512F__) && defined(__AVX512DQ__)
-#define CA_VECTOR_BYTES 64
-#elif defined(__AVX2__)
-#define CA_VECTOR_BYTES 32
-#else
-#define CA_VECTOR_BYTES 16
-#endif
-inline constexpr int vector_bytes = CA_VECTOR_BYTES;
+namespace ca {
 
 // What a comparison of two simd<T> gives: all bits of a lane are set, or none.
 template <class T> struct lane_mask {
@@ -33,7 +26,7 @@ template <class T> struct lane_mask {
 template <class T> CA_ALWAYS_INLINE bool any(lane_mask<T> mask) { return __builtin_reduce_or(mask.lanes) != 0; }
 template <class T> CA_ALWAYS_INLINE bool all(lane_mask<T> mask) { return __builtin_reduce_and(mask.lanes) != 0; }
 
-template <class T> struct simd {  // of float or double; of integers for pow alone
+template <class T> struct simd {  // of float or double; of integers for powers and divisions
   static constexpr int size = vector_bytes / sizeof(T);
   typedef T Native __attribute__((ext_vector_type(size)));
   using Mask = lane_mask<T>;
@@ -140,15 +133,80 @@ template <class T, class F, class... V> __attribute__((noinline)) simd<T> lane_b
     static const auto f = reinterpret_cast<Native (*)(Native, Native)>(libmvec_function(#name, 2, sizeof(T))); \
     return f ? simd<T>(f(x.lanes, y.lanes)) : lane_by_lane([](T a, T b) -> T { return std::name(a, b); }, x, y); \
   }
-CA_UNARY(exp, exp) CA_UNARY(exp2, exp2) CA_UNARY(expm1, expm1)
-CA_UNARY(log, log) CA_UNARY(log2, log2) CA_UNARY(log1p, log1p)
-CA_UNARY(sin, sin) CA_UNARY(cos, cos) CA_UNARY(tan, tan) CA_UNARY(asin, asin) CA_UNARY(acos, acos) CA_UNARY(atan, atan)
-CA_UNARY(sinh, sinh) CA_UNARY(cosh, cosh) CA_UNARY(tanh, tanh)
+CA_UNARY(near_exp, exp) CA_UNARY(exp2, exp2) CA_UNARY(expm1, expm1)
+CA_UNARY(near_log, log) CA_UNARY(log2, log2) CA_UNARY(log1p, log1p)
+CA_UNARY(near_sin, sin) CA_UNARY(near_cos, cos) CA_UNARY(tan, tan) CA_UNARY(asin, asin) CA_UNARY(acos, acos) CA_UNARY(atan, atan)
+CA_UNARY(sinh, sinh) CA_UNARY(cosh, cosh) CA_UNARY(near_tanh, tanh)
 CA_UNARY(asinh, asinh) CA_UNARY(acosh, acosh) CA_UNARY(atanh, atanh)
 CA_BINARY(atan2, atan2)
 CA_UNARY(close_log10, log10) CA_UNARY(close_cbrt, cbrt)
 #undef CA_UNARY
 #undef CA_BINARY
+
+// ---- arguments for which libmvec calls libm, lane by lane and thirty times as slowly --------------------------------
+// Where a vector has such lanes, they get other arguments: which depends on each lane alone.
+
+// An exponential that overflows, or is subnormal or 0, is one that does not times a number.
+template <class T> __attribute__((noinline)) simd<T> far_exp(simd<T> x, lane_mask<T> near) {
+  const simd<T> zero = T(0), part = sizeof(T) == 4 ? T(32) : T(256), bound = sizeof(T) == 4 ? T(80) : T(700);
+  const simd<T> up = sizeof(T) == 4 ? T(78962960182680.695) : T(1.5114276650041035e+111);  // e^part
+  const simd<T> down = sizeof(T) == 4 ? T(1.2664165549094176e-14) : T(6.616261056709485e-112);
+  const simd<T> moved = x - copysign(part, x);
+  const simd<T> within = select(fabs(moved) < bound, moved, copysign(bound, moved));
+  const simd<T> result = near_exp(select(near, x, select(x == x, within, zero)));
+  // A product that would be 0 is one by 0: CPUs take long to find that a number is too small.
+  const simd<T> lowest = sizeof(T) == 4 ? T(-104) : T(-746);
+  const simd<T> factor = select(x < zero, select(x < lowest, zero, down), up);
+  return select(near, result, select(x == x, result * factor, x));
+}
+template <class T> CA_ALWAYS_INLINE simd<T> exp(simd<T> x) {
+  const auto near = fabs(x) < simd<T>(sizeof(T) == 4 ? T(80) : T(700));
+  return all(near) ? near_exp(x) : far_exp(x, near);
+}
+template <class T> CA_ALWAYS_INLINE simd<T> log(simd<T> x) {
+  constexpr int digits = sizeof(T) == 4 ? 24 : 54;  // that lift a subnormal number
+  constexpr double of_lift = digits * 0.693147180559945309417232121458176568;
+  const simd<T> zero = T(0), one = T(1), infinity = limits<T>::highest(), lift = T(1ul << digits);
+  const simd<T> least = sizeof(T) == 4 ? T(0x1p-126f) : T(0x1p-1022);
+  const auto near = (x >= least) & (x < infinity);
+  if (all(near)) return near_log(x);
+  const auto low = (x > zero) & (x < least);
+  const simd<T> result = near_log(select(near, x, select(low, x * lift, one)));
+  const simd<T> edge = select(x == zero, -infinity, select(x < zero, simd<T>(limits<T>::nan()), x));
+  return select(near, result, select(low, result - simd<T>(T(of_lift)), edge));
+}
+template <class T> CA_ALWAYS_INLINE simd<T> tanh(simd<T> x) {
+  const auto near = fabs(x) < simd<T>(limits<T>::highest());
+  if (all(near)) return near_tanh(x);
+  const simd<T> result = near_tanh(select(near, x, simd<T>(T(0))));
+  return select(near, result, select(x == x, copysign(simd<T>(T(1)), x), x));
+}
+// Angles of many turns are computed in double.
+template <class F> CA_ALWAYS_INLINE simd<float> in_double(F f, simd<float> x) {
+  typedef simd<double>::Native Doubles;
+  typedef float Half __attribute__((ext_vector_type(simd<double>::size)));
+  const simd<double> low = f(simd<double>(__builtin_convertvector(x.lanes.lo, Doubles)));
+  const simd<double> high = f(simd<double>(__builtin_convertvector(x.lanes.hi, Doubles)));
+  simd<float> result;
+  result.lanes.lo = __builtin_convertvector(low.lanes, Half);
+  result.lanes.hi = __builtin_convertvector(high.lanes, Half);
+  return result;
+}
+#define CA_OF_ANGLE(name)                                                                                              \
+  CA_ALWAYS_INLINE simd<double> name(simd<double> x) { return near_##name(x); }                                        \
+  __attribute__((noinline)) inline simd<float> far_##name(simd<float> x, lane_mask<float> near) {                      \
+    const simd<float> zero = 0.0f, nan = limits<float>::nan();                                                         \
+    const auto far = !near & (fabs(x) < simd<float>(limits<float>::highest()));                                        \
+    simd<float> other = nan;                                                                                           \
+    if (any(far)) other = in_double([](simd<double> own) { return near_##name(own); }, select(far, x, zero));          \
+    return select(near, near_##name(select(near, x, zero)), select(far, other, nan));                                  \
+  }                                                                                                                    \
+  CA_ALWAYS_INLINE simd<float> name(simd<float> x) {                                                                   \
+    const auto near = fabs(x) < simd<float>(10000.0f);                                                                 \
+    return all(near) ? near_##name(x) : far_##name(x, near);                                                           \
+  }
+CA_OF_ANGLE(sin) CA_OF_ANGLE(cos)
+#undef CA_OF_ANGLE
 
 // Powers of ten have whole logarithms: what is beside a whole number is computed once more.
 template <class T> CA_ALWAYS_INLINE simd<T> log10(simd<T> x) {
@@ -206,9 +264,75 @@ template <class T> CA_ALWAYS_INLINE simd<T> pow(simd<T> base, simd<T> exponent) 
   else return floating_power(base, exponent);
 }
 
+// Quotients and remainders of 64-bit integers by those of doubles. As numbers up to 2^53 these are exact when truncated:
+// a quotient that is not whole is further from the next whole number than it is rounded. Quotients of larger numbers are
+// corrected by that of what remains.
+template <class T> inline constexpr bool in_doubles = is_integer<T> && sizeof(T) == 8;
+template <class T> struct Division { simd<T> quotient, remainder; };
+
+template <class T> __attribute__((noinline)) Division<T> division_one_by_one(simd<T> a, simd<T> b) {
+  Division<T> result;
+  for (int i = 0; i < simd<T>::size; ++i) {
+    const T by = b.lanes[i], quotient = T(a.lanes[i] / by);
+    result.quotient.lanes[i] = quotient;
+    result.remainder.lanes[i] = T(u64(a.lanes[i]) - u64(quotient) * u64(by));
+  }
+  return result;
+}
+template <class T> __attribute__((noinline)) Division<T> division_of_large(simd<T> a, simd<T> b) {
+  if constexpr (!is_signed_integer<T>) {
+    return division_one_by_one(a, b);
+  } else {
+    using Native = typename simd<T>::Native;
+    typedef typename simd<double>::Native Doubles;
+    const Native most = T(1) << 61, zero = T(0);
+    if (__builtin_reduce_or((b.lanes > most) | (b.lanes < -most)) != 0) return division_one_by_one(a, b);
+    const Doubles by = __builtin_convertvector(b.lanes, Doubles);
+    Native quotient = zero, rest = a.lanes;
+    for (int i = 0; i < 2; ++i) {
+      const Doubles part = __builtin_elementwise_trunc(__builtin_convertvector(rest, Doubles) / by);
+      // 2^63 itself, which only a number next to it rounds to, has no integer: the step after it makes up for less.
+      const Doubles held = part < Doubles(0x1p63) ? part : Doubles(0x1.fffffffffffffp62);
+      const Native whole = __builtin_convertvector(held, Native);
+      quotient += whole;
+      rest -= whole * b.lanes;
+    }
+    // Off by one at most, to either side.
+    const Native size = b.lanes < zero ? -b.lanes : b.lanes, sign = (a.lanes ^ b.lanes) < zero ? Native(T(-1)) : Native(T(1));
+    const Native over = a.lanes < zero ? -rest : rest;  // is to be 0 or above, and less than the divisor
+    const Native change = over < zero ? -sign : over >= size ? sign : zero;
+    return {simd<T>(quotient + change), simd<T>(rest - change * b.lanes)};
+  }
+}
+// By other numbers than 0 and -1.
+template <class T> CA_ALWAYS_INLINE Division<T> division(simd<T> a, simd<T> b) {
+  typedef typename simd<double>::Native Doubles;
+  using Native = typename simd<T>::Native;
+  constexpr T exact = T(1) << 53;
+  typename lane_mask<T>::Native large = (a.lanes > Native(exact)) | (b.lanes > Native(exact));
+  if constexpr (is_signed_integer<T>) large |= (a.lanes < Native(T(-exact))) | (b.lanes < Native(T(-exact)));
+  if (any(lane_mask<T>{large})) return division_of_large(a, b);
+  const Doubles ratio = __builtin_convertvector(a.lanes, Doubles) / __builtin_convertvector(b.lanes, Doubles);
+  const Native quotient = __builtin_convertvector(ratio, Native);
+  return {simd<T>(quotient), simd<T>(a.lanes - quotient * b.lanes)};
+}
+template <class T, class = std::enable_if_t<in_doubles<T>>>
+CA_ALWAYS_INLINE ops::QuotientRemainder<simd<T>> divmod(simd<T> a, simd<T> b) {
+  const simd<T> zero = T(0), one = T(1);
+  auto negates = b == b;
+  negates = negates != negates;  // nowhere
+  if constexpr (is_signed_integer<T>) negates = b == simd<T>(T(-1));
+  const auto by_zero = b == zero, plain = by_zero | negates;
+  const Division<T> exact = division(a, select(plain, one, b));
+  const auto above = (exact.remainder != zero) & ((exact.remainder < zero) != (b < zero)) & !plain;
+  const simd<T> floored = select(above, exact.quotient - one, exact.quotient);
+  return {select(by_zero, zero, select(negates, zero - a, floored)),
+          select(above, exact.remainder + b, exact.remainder)};
+}
+
 // The remainder of the truncated quotient, exactly: from a quotient that is off by one at most, where it is below the
 // largest number up to which all whole ones have their own.
-template <class T> CA_ALWAYS_INLINE simd<T> fmod(simd<T> a, simd<T> b) {
+template <class T> CA_ALWAYS_INLINE simd<T> floating_remainder(simd<T> a, simd<T> b) {
   const simd<T> x = fabs(a), y = fabs(b), zero = simd<T>(T(0)), quotient = trunc(x / y);
   simd<T> rest = fma(-quotient, y, x);
   rest = select(rest < zero, rest + y, rest);
@@ -218,6 +342,15 @@ template <class T> CA_ALWAYS_INLINE simd<T> fmod(simd<T> a, simd<T> b) {
   const simd<T> most = simd<T>(sizeof(T) == 4 ? T(1 << 23) : T(1ul << 52)), infinity = simd<T>(limits<T>::highest());
   const auto others = !((quotient < most) & (x < infinity) & (y < infinity));
   return any(others) ? replaced(rest, others, [](T own, T by) -> T { return std::fmod(own, by); }, a, b) : rest;
+}
+template <class T> CA_ALWAYS_INLINE simd<T> fmod(simd<T> a, simd<T> b) {
+  if constexpr (in_doubles<T>) {
+    auto plain = b == simd<T>(T(0));
+    if constexpr (is_signed_integer<T>) plain = plain | (b == simd<T>(T(-1)));
+    return division(a, select(plain, simd<T>(T(1)), b)).remainder;
+  } else {
+    return floating_remainder(a, b);
+  }
 }
 
 }  // namespace ca
