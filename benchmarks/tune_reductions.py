@@ -1,9 +1,10 @@
 """Times reductions under other values of their policy's parameters: `python -m benchmarks.tune_reductions out.json`.
 
-Twelve shapes and axes by six operations with the parameters as they are, in turn with CuPy and PyTorch where these can
-be imported; then the parameters one by one, each value for the cases that it concerns. On a GPU times are those between
-two events around several calls, whose inputs take turns so that none of them is in the L2 cache; on the host backend
-wall-clock times. `--small` takes sizes that the host's tests can bear. The JSON has every time in microseconds.
+First shapes and axes by six operations, and copies of transposed arrays, with the parameters as they are, in turn with
+CuPy and PyTorch where these can be imported, and beside what an earlier JSON has (`--before`). Then the parameters one
+by one, each value for the cases that it concerns. On a GPU times are those between two events around several calls,
+whose inputs take turns so that none of them is in the L2 cache; on the host backend wall-clock times. `--small` takes
+sizes that the host's tests can bear. Stops when its time is over (`--budget`). The JSON has every time in microseconds.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any
 import numpy as np
 
 import cuarray as ca
-from cuarray import _fast_calls, _runtime, _tuning
+from cuarray import _fast_calls, _plan, _runtime, _tuning
 from cuarray._functions import _reduction
+from cuarray._launch import Prepared
+from cuarray._tuning import Target
 
 OPERATIONS = ("sum", "max", "argmax", "mean", "var", "any")
 SHAPES: tuple[tuple[tuple[int, ...], Any], ...] = (
@@ -36,16 +39,36 @@ SHAPES: tuple[tuple[tuple[int, ...], Any], ...] = (
     ((1 << 24, 10), 1),
     ((256, 256, 256), 1),
     ((256, 256, 256), (0, 2)),
+    ((1 << 22, 64), 1),
 )
-# Values to try, and a case that each parameter decides about: a shape of SHAPES by its number.
+# The first ones to be timed, which are farthest from what the memory can do.
+FIRST = (3, 6, 8, 9, 10)
+# Values to try, and the cases that each parameter decides about: shapes of SHAPES by their numbers.
 TRIALS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "blocks": ((2, 4, 8, 16), (1, 2, 3, 7, 8, 11)),
-    "items": ((8, 16, 32), (1, 7, 11)),
-    "lanes_most": ((64, 1024, 4096), (9,)),
-    "loads": ((1, 2, 4), (9,)),
-    "flat_most": ((8, 64), (8,)),
-    "rows": ((4, 8, 16, 32), (3, 6, 10)),
+    "column_blocks": ((4, 8, 32), (3, 10)),
+    "column_resident": ((2, 4), (3, 6, 10)),
+    "column_rows": ((4,), (3, 6, 10)),
+    "down": ((4, 16), (3, 10)),
+    "rows": ((16,), (3, 10)),
+    "short_most": ((0,), (9,)),
+    "short_blocks": ((2, 3), (9,)),
+    "flat_most": ((8,), (8,)),
+    "blocks": ((2, 8, 16), (2, 7, 8)),
+    "items": ((8, 32), (1, 7)),
+    "lanes_most": ((32,), (12,)),
+    "loads": ((1, 4), (12,)),
 }
+# Copies of transposed square arrays, and what to try for them: parameters of ELEMENTWISE.
+COPIES = ("float32", "int8", "float16", "float64")
+COPY_TRIALS: tuple[dict[str, Any], ...] = (
+    {"patches": False},
+    {"patches": False, "tile_items": ((16, 1024),)},
+    {"patch_bytes": 32},
+    {"patch_bytes": 128},
+    {"threads": 128},
+    {"threads": 512},
+    {"stores": 1},
+)
 L2_BYTES = 256 << 20  # more than any L2 cache has: inputs take turns until they are so many bytes
 
 
@@ -106,6 +129,127 @@ def inputs(library: str, module: Any, shape: tuple[int, ...], dtype: np.dtype, z
     return [(generator.random(shape, np.float32) * 100).astype(dtype) for _ in range(count)]
 
 
+class Run:
+    """What is timed: with which libraries, how long, and what an earlier run found."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.clock = Clock(options.seconds)
+        self.small = options.small
+        self.end = time.perf_counter() + options.budget
+        self.libraries: dict[str, tuple[Any, Callable[[], None]]] = {"cuarray": (ca, ca.cuda.synchronize)}
+        if self.clock.on_gpu:
+            self.libraries |= others()
+        self.rows: list[dict[str, Any]] = []
+        self.before: dict[Any, float] = {}
+        if options.before:
+            with open(options.before) as file:
+                for own in json.load(file)["rows"]:
+                    if not own["parameters"]:
+                        self.before[key_of(own)] = own["bytes"] / own["us"] / 1e3
+
+    @property
+    def is_over(self) -> bool:
+        return time.perf_counter() > self.end
+
+    def case(self, number: int, dtype: np.dtype) -> None:
+        """All operations over one shape, in all libraries."""
+        full, axis = SHAPES[number]
+        shape = smaller(full) if self.small else full
+        found: dict[str, list[str]] = {}
+        for kind in ([name for name in OPERATIONS if name != "any"], ["any"]):
+            names = [name for name in kind if not (name == "argmax" and isinstance(axis, tuple))]
+            for library, (module, wait) in self.libraries.items():
+                arrays = inputs(library, module, shape, dtype, names == ["any"], self.clock)  # of zeros all is read
+                for name in names:
+                    if self.is_over:
+                        return
+                    call = caller(library, module, name, axis)
+                    us = self.clock(lambda i, call=call, arrays=arrays: call(arrays[i % len(arrays)]), wait)
+                    self.note(found, row(library, name, shape, axis, dtype, us, {}))
+                del arrays
+                ca.cuda.trim()
+        self.show(f"{shape} {axis}", found)
+
+    def copies(self, dtype: np.dtype) -> None:
+        """A copy of a transposed array, in all libraries, then under other parameters."""
+        shape = (256, 256) if self.small else (1 << 14, 1 << 14)
+        found: dict[str, list[str]] = {}
+        for library, (module, wait) in self.libraries.items():
+            arrays = inputs(library, module, shape, dtype, False, self.clock)
+            if library == "torch":
+                copy = lambda x: x.T.contiguous()  # noqa: E731
+            else:
+                copy = lambda x, module=module: module.ascontiguousarray(x.T)  # noqa: E731
+            us = self.clock(lambda i, copy=copy, arrays=arrays: copy(arrays[i % len(arrays)]), wait)
+            self.note(found, row(library, "copy x.T", shape, None, dtype, us, {}, 2))
+        self.show(f"{shape} {dtype}", found)
+        base = _tuning.ELEMENTWISE
+        target = _runtime.get().target if self.clock.on_gpu else WIDE
+        source, out = ca.random.default_rng(0).integers(0, 100, shape).astype(dtype), ca.empty(shape, dtype)
+        for changed in COPY_TRIALS:
+            if self.is_over:
+                return
+            _tuning.ELEMENTWISE = dataclasses.replace(base, **changed)
+            try:
+                operand = _plan.Operand(source.T._layout, dtype)
+                prepared = Prepared(_plan.elementwise(target, "ca::ops::Identity", out._layout, dtype, [operand]))
+            finally:
+                _tuning.ELEMENTWISE = base
+            us = self.clock(lambda _, own=prepared: own.launch(out._pointer, source._pointer), ca.cuda.synchronize)
+            if not bool((out == source.T).all()):
+                raise AssertionError(f"copy of a transposed array of {dtype} with {changed}: the result is another one")
+            out[...] = 0
+            self.rows.append(row("cuarray", "copy x.T", shape, None, dtype, us, changed, 2))
+
+    def trials(self, parameter: str, dtype: np.dtype) -> None:
+        """The cases that a parameter concerns, with other values of it, each checked against what is there."""
+        base = _tuning.REDUCE
+        values, numbers = TRIALS[parameter]
+        for number in numbers:
+            full, axis = SHAPES[number]
+            shape = smaller(full) if self.small else full
+            arrays = inputs("cuarray", ca, shape, dtype, False, self.clock)
+            for name in ("sum", "argmax", "var"):
+                call = caller("cuarray", ca, name, axis)
+                # Around the trials, as clocks and temperatures change; `None` is the value that is there.
+                expected = None
+                for value in (None, *values, None):
+                    if self.is_over:
+                        return
+                    if value is not None:
+                        _tuning.REDUCE = dataclasses.replace(base, **{parameter: value})
+                    forget()
+                    try:
+                        us = self.clock(
+                            lambda i, call=call, arrays=arrays: call(arrays[i % len(arrays)]), ca.cuda.synchronize
+                        )
+                        result = call(arrays[0])
+                    finally:
+                        _tuning.REDUCE = base
+                        forget()
+                    expected = result if expected is None else expected
+                    if not ca.allclose(result, expected, rtol=1e-5, atol=0):
+                        raise AssertionError(f"{name} over axis {axis} of {shape}, {parameter}={value}: another result")
+                    self.rows.append(row("cuarray", name, shape, axis, dtype, us, {parameter: value}))
+            arrays = []
+            ca.cuda.trim()
+
+    def note(self, found: dict[str, list[str]], own: dict[str, Any]) -> None:
+        """Keep a row, and its rate for the line to be shown: after that of the earlier run."""
+        self.rows.append(own)
+        rates = found.setdefault(own["operation"], [])
+        if own["library"] == "cuarray":
+            before = self.before.get(key_of(own))
+            rates.append(f"{before:.0f}" if before else "-")
+        rates.append(f"{own['bytes'] / own['us'] / 1e3:.0f}")
+
+    def show(self, what: str, found: dict[str, list[str]]) -> None:
+        print(f"  {what}: {'  '.join(f'{name} {chr(47).join(rates)}' for name, rates in found.items())}", flush=True)
+
+
+WIDE = Target(processors=2, block_threads=256, max_block_threads=1024, blocks_per_processor=2)
+
+
 def forget() -> None:
     """Have the policy asked again: of a call, C++ remembers the launch."""
     _reduction._prepare.cache_clear()
@@ -117,88 +261,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_reductions", description=__doc__.split("\n")[0])
     parser.add_argument("json")
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--seconds", type=float, default=0.06, help="for one case and library (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.04, help="for one case and library (default: %(default)s)")
+    parser.add_argument("--budget", type=float, default=85, help="seconds in all (default: %(default)s)")
+    parser.add_argument("--before", metavar="F", help="an earlier JSON, whose rates are shown beside the new ones")
     parser.add_argument("--dtypes", default="float32", help="of all shapes, separated by commas (default: %(default)s)")
     options = parser.parse_args()
-    clock = Clock(options.seconds)
-    libraries: dict[str, tuple[Any, Callable[[], None]]] = {"cuarray": (ca, ca.cuda.synchronize)}
-    if clock.on_gpu:
-        libraries |= others()
-    rows: list[dict[str, Any]] = []
-    base = _tuning.REDUCE
-    for dtype in map(np.dtype, options.dtypes.split(",")):
-        print(f"{dtype}, GB/s: {', '.join(libraries)}")
-        for number, (full, axis) in enumerate(SHAPES):
-            shape = smaller(full) if options.small else full
-            for kind in ((name for name in OPERATIONS if name != "any"), ("any",)):
-                names = [name for name in kind if not (name == "argmax" and isinstance(axis, tuple))]
-                nbytes = int(np.prod(shape)) * dtype.itemsize
-                found: dict[str, list[str]] = {name: [] for name in names}
-                for library, (module, wait) in libraries.items():
-                    arrays = inputs(library, module, shape, dtype, names == ["any"], clock)  # of zeros all is read
-                    for name in names:
-                        call = caller(library, module, name, axis)
-                        microseconds = clock(lambda i, call=call, arrays=arrays: call(arrays[i % len(arrays)]), wait)
-                        found[name].append(f"{nbytes / microseconds / 1e3:.0f}")
-                        rows.append(row(library, name, shape, axis, dtype, nbytes, microseconds, {}))
-                        if library == "cuarray":
-                            rows += trials(clock, number, name, shape, axis, dtype, nbytes, call, arrays, base)
-                    del arrays
-                    ca.cuda.trim()
-                line = [f"{name} {'/'.join(numbers)}" for name, numbers in found.items()]
-                print(f"  {shape} {axis}: {'  '.join(line)}", flush=True)
-    report(rows)
+    run = Run(options)
+    dtypes = [np.dtype(name) for name in options.dtypes.split(",")]
+    for dtype in dtypes:
+        print(f"{dtype}, GB/s: cuarray before and now, {', '.join(list(run.libraries)[1:]) or 'no other library'}")
+        for number in FIRST:
+            run.case(number, dtype)
+    for name in COPIES:
+        run.copies(np.dtype(name))
+    for dtype in dtypes:
+        for parameter in TRIALS:
+            run.trials(parameter, dtype)
+        for number in range(len(SHAPES)):
+            if number not in FIRST and not run.is_over:
+                run.case(number, dtype)
+    if run.is_over:
+        print("  the time was over before all was timed")
+    report(run.rows)
     with open(options.json, "w") as file:
-        json.dump(
-            {"parameters": dataclasses.asdict(base), "device": _runtime.get().device_name(), "rows": rows},
-            file,
-            indent=1,
-        )
+        found = {"parameters": dataclasses.asdict(_tuning.REDUCE), "device": _runtime.get().device_name()}
+        json.dump(found | {"rows": run.rows}, file, indent=1)
 
 
-def trials(
-    clock: Clock,
-    number: int,
-    name: str,
-    shape: tuple[int, ...],
-    axis: Any,
-    dtype: np.dtype,
-    nbytes: int,
-    call: Callable[[Any], Any],
-    arrays: list[Any],
-    base: _tuning.ReduceParameters,
-) -> list[dict[str, Any]]:
-    """The same case under other parameters."""
-    rows: list[dict[str, Any]] = []
-    if name not in ("sum", "argmax", "var"):
-        return rows
-    for parameter, (values, numbers) in TRIALS.items():
-        for value in values if number in numbers else ():
-            if value == getattr(base, parameter):
-                continue
-            _tuning.REDUCE = dataclasses.replace(base, **{parameter: value})
-            forget()
-            try:
-                microseconds = clock(lambda i: call(arrays[i % len(arrays)]), ca.cuda.synchronize)
-            finally:
-                _tuning.REDUCE = base
-                forget()
-            rows.append(row("cuarray", name, shape, axis, dtype, nbytes, microseconds, {parameter: value}))
-    return rows
+def key_of(own: dict[str, Any]) -> Any:
+    """Which case a row of the JSON is of."""
+    return (
+        own["library"],
+        own["operation"],
+        tuple(own["shape"]),
+        str(own["axis"]).replace("[", "(").replace("]", ")"),
+        own["dtype"],
+    )
 
 
 def row(
-    library: str, name: str, shape: tuple[int, ...], axis: Any, dtype: np.dtype, nbytes: int, microseconds: float,
-    parameters: dict[str, int],
+    library: str, name: str, shape: tuple[int, ...], axis: Any, dtype: np.dtype, microseconds: float,
+    parameters: dict[str, Any], times: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
-    """One line of the JSON."""
+    """One line of the JSON; `times` the array's bytes are read or written."""
     return {
         "library": library,
         "operation": name,
         "shape": shape,
         "axis": axis,
         "dtype": str(dtype),
-        "bytes": nbytes,
+        "bytes": int(np.prod(shape)) * dtype.itemsize * times,
         "us": round(microseconds, 2),
         "parameters": parameters,
     }
@@ -236,19 +348,24 @@ def caller(library: str, module: Any, name: str, axis: Any) -> Callable[[Any], A
 
 
 def report(rows: list[dict[str, Any]]) -> None:
-    """What another value of a parameter does: the time divided by that with the values as they are."""
-    base = {
-        (r["operation"], r["shape"], str(r["axis"]), r["dtype"]): r["us"]
-        for r in rows
-        if r["library"] == "cuarray" and not r["parameters"]
-    }
-    ratios: dict[str, list[float]] = {}
+    """What other values do: the time divided by that with the values as they are, timed before and after them."""
+    base: dict[Any, list[float]] = {}
+    ratios: dict[str, list[tuple[float, str]]] = {}
     for own in rows:
-        for parameter, value in own["parameters"].items():
-            key = own["operation"], own["shape"], str(own["axis"]), own["dtype"]
-            ratios.setdefault(f"{parameter}={value}", []).append(own["us"] / base[key])
+        if own["library"] == "cuarray" and all(value is None for value in own["parameters"].values()):
+            base.setdefault((key_of(own), *own["parameters"]), []).append(own["us"])
+    for own in rows:
+        if any(value is not None for value in own["parameters"].values()):
+            there = base.get((key_of(own), *own["parameters"])) or base.get((key_of(own),))
+            if there:
+                name = ", ".join(f"{parameter}={value}" for parameter, value in own["parameters"].items())
+                case = f"{own['operation']} {own['shape']} {own['axis']} {own['dtype']}"
+                ratios.setdefault(name, []).append((own["us"] / statistics.mean(there), case))
     for name, found in ratios.items():
-        print(f"  {name}: {statistics.geometric_mean(found):.3f} ({min(found):.3f} to {max(found):.3f})")
+        print(f"  {name}: {statistics.geometric_mean(ratio for ratio, _ in found):.3f}")
+        for ratio, case in sorted(found):
+            if abs(ratio - 1) > 0.01:
+                print(f"    {ratio:.3f} {case}")
 
 
 if __name__ == "__main__":

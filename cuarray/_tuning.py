@@ -71,8 +71,17 @@ class ElementwisePolicy:
     stores: int = 0
     # Functors whose code stands in a kernel once and not for each item that a thread does.
     rolled: frozenset[str] = _LONG_FUNCTORS
-    # Items of a tile in shared memory by the bytes of one: rows of at least 64 B (two sectors), up to 17 KB an input.
-    tile_items: tuple[tuple[int, int], ...] = ((1, 4096), (2, 4096), (4, 1024), (8, 1024), (16, 512))
+    # Items of a tile in shared memory by the bytes of one: rows of at least 32 B (a sector), up to 9 KB an input.
+    tile_items: tuple[tuple[int, int], ...] = ((1, 2048), (2, 2048), (4, 2048), (8, 1024), (16, 512))
+
+    # Whether a turned input is read in packs where it can be, and the bytes of it that a thread then reads at once.
+    patches: bool = True
+    patch_bytes: int = 64
+
+    def patches_a_thread(self, itemsize: int) -> int:
+        """Square patches that a thread reads of an input whose items have so many bytes."""
+        side = min(4, 16 // itemsize)
+        return max(1, self.patch_bytes // (side**2 * itemsize))
 
     def packs(self, input_bytes: int, single: bool) -> int:
         """Packs a thread reads of each input, if one of each are so many bytes."""
@@ -122,12 +131,25 @@ class ReduceParameters:
     loads: int = 2
     # Up to so many outputs side by side are read as the input stands: a row is less than half of what a warp reads.
     flat_most: int = 64
-    # Rows of a strip that a thread should have, before fewer threads are put below each other: two rounds.
+    # Rows of a strip that a thread should have, before fewer threads are put below each other.
     rows: int = 8
+    # Threads below each other in a strip, at most: more of them are narrower strips.
+    down: int = 8
+    # Strips: blocks a processor in all, of which so many are to be resident, whose threads read so many rows at once.
+    # Three blocks of 256 threads with 8 packs of 16 bytes are 96 KiB on the way; many short blocks end at about the
+    # same time, where one and a half waves of long ones leave processors idle for a quarter of it.
+    column_blocks: int = 16
+    column_resident: int = 3
+    column_rows: int = 8
+    # Rows of at most so many bytes that follow each other, and do not all begin at a multiple of 16 bytes, go through
+    # shared memory; by so many blocks a processor, which read up to 24 KiB each while they do what they read before.
+    short_most: int = 128
+    short_blocks: int = 4
 
 
 REDUCE = ReduceParameters()
 REDUCE_THREADS = 256  # of a block, as kernels/reduce.cuh has it
+_SHORT_TILE = 24576  # bytes that a block reads at once, as kernels/reduce_short.cuh has it
 # On the CPU, shorter rows are done many at a time, an item of each after another: the columns of a row's own
 # accumulators would mostly stand idle.
 _SHORT_ROW = 32
@@ -145,11 +167,16 @@ class ReducePolicy:
     blocks: int
     lanes: int = 1
     whole: bool = False
+    rows: int = 4  # of a strip that a thread reads at once
 
     @property
     def header(self) -> str:
         """The file that has the kernel."""
-        return "reduce_rows.cuh" if self.kernel in ("reduce_runs", "reduce_rows") else "reduce.cuh"
+        return {
+            "reduce_runs": "reduce_rows.cuh",
+            "reduce_rows": "reduce_rows.cuh",
+            "reduce_short": "reduce_short.cuh",
+        }.get(self.kernel, "reduce.cuh")
 
 
 def _power_below(n: int) -> int:
@@ -169,12 +196,14 @@ def reduce_policy(
     across: int = 1,
     pack: int = 1,
     flat: bool = False,
+    row_bytes: int = 0,
 ) -> ReducePolicy:
     """The policy for `kept` outputs of `reduced` items each.
 
     `inner_reduced`: neighbours in memory share an output; otherwise runs of `across` of them belong to as many outputs.
     `in_order`: the items of an output must be combined one after the other. `pack`: items that one load reads.
-    `flat`: all outputs stand side by side, and their rows follow each other without gaps or a mask.
+    `flat`: all outputs stand side by side, and their rows follow each other without gaps or a mask. `row_bytes`: of an
+    output's items, where these stand side by side, and those of the next output after them, without a mask; or 0.
     """
     items = kept * reduced
     if target.one_thread_blocks:
@@ -196,14 +225,23 @@ def reduce_policy(
         splits = max(1, min(wanted, items // (threads * REDUCE.items), REDUCE_COUNTERS))
         return ReducePolicy("reduce_flat", splits, splits)
     if not inner_reduced and across > 1 and reduced > 1:
-        down = _power_below(min(8, reduced // REDUCE.rows))
+        down = _power_below(min(REDUCE.down, reduced // REDUCE.rows))
         lanes = min(threads // down, _power_above(-(-across // pack)))
         down = threads // lanes
         pieces = -(-kept // across) * -(-across // (lanes * pack))
         splits = 1
         if pieces <= REDUCE_COUNTERS // 2:  # accumulators may be so large that packs have half as many items
-            splits = max(1, min(wanted // max(pieces, 1), reduced // (down * REDUCE.rows)))
-        return ReducePolicy("reduce_columns", splits, max(1, min(pieces * splits, most)), lanes)
+            wanted = target.processors * REDUCE.column_blocks
+            # Two rounds a thread at least, else combining costs more than it hides.
+            most_splits = min(reduced // (2 * down * REDUCE.column_rows), REDUCE_COUNTERS)
+            splits = max(1, min(wanted // max(pieces, 1), most_splits))
+        rows = REDUCE.column_rows if pack <= 4 and reduced // splits > 4 * down else 4
+        return ReducePolicy("reduce_columns", splits, max(1, min(pieces * splits, _MOST_BLOCKS)), lanes, rows=rows)
+    if 0 < row_bytes <= REDUCE.short_most and row_bytes % 16 and kept > 1 and reduced > 1:
+        lanes = _power_above(-(-row_bytes // 64))
+        each = threads // lanes
+        tiles = -(-kept // (each * (_SHORT_TILE // (each * row_bytes))))
+        return ReducePolicy("reduce_short", 1, min(tiles, target.processors * REDUCE.short_blocks), lanes)
     if reduced <= 64 or (reduced <= REDUCE.lanes_most and kept >= wanted * threads // 32):
         lanes = min(32, _power_above(-(-reduced // (pack * REDUCE.loads))))
         return ReducePolicy("reduce", 1, max(1, min(-(-kept * lanes // (4 * threads)), most)), lanes)

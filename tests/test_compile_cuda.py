@@ -127,6 +127,8 @@ def test_elementwise_layouts(architecture: str) -> None:
                 operands = [Operand(own, dtype) for own in (out, layout(dtype, (rows, 64), other))]
                 yield _plan.elementwise(H100, "ca::ops::Add", out, dtype, operands)
                 if rows == 64:
+                    odd = [layout(dtype, (63, 64), own.layout.strides) for own in operands]
+                    yield _plan.elementwise(H100, "ca::ops::Add", odd[0], dtype, [Operand(own, dtype) for own in odd])
                     yield _plan.elementwise(H100, "ca::ops::Greater", layout(np.dtype(bool), shape), dtype, operands)
                     second = Operand(out, dtype)
                     if dtype.kind == "f":
@@ -134,9 +136,8 @@ def test_elementwise_layouts(architecture: str) -> None:
 
     kinds = list(plans())
     used = " ".join(plan.instance.name for plan in kinds)
-    assert all(
-        word in used for word in ("elementwise_rows", "elementwise_tiles", "Repeated", "Turned", "unsigned long")
-    )
+    kernels = ("elementwise_rows", "elementwise_tiles", "elementwise_turned")
+    assert all(word in used for word in (*kernels, "Repeated", "Turned", "unsigned long"))
     compile_plans(kinds, architecture)
 
 
@@ -188,10 +189,10 @@ def test_scalars_and_selection(architecture: str) -> None:
     compile_plans(plans(), architecture)
 
 
-# Lanes of a warp an output, a block an output, few outputs side by side; a block for outputs side by side.
-REDUCED = (((10, 10), (1,)), ((1_000_000,), (0,)), ((1000, 10), (0,)))
+# Lanes of a warp an output, a block an output, few outputs side by side, short rows; a block for outputs side by side.
+REDUCED = (((10, 16), (1,)), ((1_000_000,), (0,)), ((1000, 10), (0,)), ((1000, 9), (1,)))
 SIDE_BY_SIDE = ((1000, 100), (0,))
-KERNELS = ("reduce", "reduce_flat", "reduce_columns")
+KERNELS = ("reduce", "reduce_flat", "reduce_short", "reduce_columns")
 SOME = [np.dtype(name) for name in ("int64", "float16", "float32", "complex64")]
 
 
@@ -243,10 +244,11 @@ def scan_plans(dtypes: Sequence[np.dtype]) -> Iterator[_plan.Plan]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reductions(name: str, architecture: str) -> None:
-    names = instances(reduction_plans(name, dtypes_for(architecture)))
+    plans = list(reduction_plans(name, dtypes_for(architecture)))
+    names = instances(iter(plans))
     assert {name.split("<")[0] for name in names} == {f"ca::{kernel}" for kernel in KERNELS}
     assert {name[-5:] for name in names if "ca::reduce<" in name} == {"true>", "alse>"}
-    compile_all("reduce.cuh", names, architecture)
+    compile_plans(plans, architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -282,11 +284,11 @@ def test_masked_reductions_and_folds(architecture: str) -> None:
     def plans() -> Iterator[_plan.Plan]:
         yield from masked_plans(SOME)
         for loop, functor, arguments, in_order in folds(SOME):
-            for shape, axes in (REDUCED[0], SIDE_BY_SIDE):
+            for shape, axes in (REDUCED[0], REDUCED[3], SIDE_BY_SIDE):
                 options = {"arguments": arguments, "in_order": in_order}
                 yield _plan.reduction(H100, functor, 32, layout(loop, shape), axes, loop, loop, **options).launches[0]
 
-    compile_all("reduce.cuh", instances(plans()), architecture)
+    compile_plans(plans(), architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -216,6 +216,35 @@ def test_structs() -> None:
             assert np.array_equal(np.asarray(out), view(host))
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("name", ["int8", "float16", "float32", "float64", "bool"])
+def test_turned_packs(name: str, first: int) -> None:
+    """Axes of whole packs, of which tiles are not whole; at addresses that are no multiples of a pack's bytes, too."""
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(name)
+    functor, function = ("LogicalOr", np.logical_or) if name == "bool" else ("Add", np.add)
+    for shape in ((260, 300), (256, 136), (2, 132, 260)):
+        hosts = [values(rng, dtype, (math.prod(shape) + 1,))[first:][: math.prod(shape)] for _ in range(2)]
+        turned = (*shape[:-2], shape[-1], shape[-2])
+        x, y = hosts[0].reshape(shape), hosts[1].reshape(turned).swapaxes(-1, -2)
+        memory = [ca.zeros(math.prod(shape) + 1, dtype) for _ in range(3)]
+        for own, host in zip(memory, hosts, strict=False):
+            own[first:][: host.size] = ca.array(host)
+        a = memory[0][first:][: x.size].reshape(shape)
+        b = memory[1][first:][: x.size].reshape(turned).swapaxes(-1, -2)
+        out = memory[2][first:][: x.size].reshape(shape)
+        operands = [Operand(a._layout, dtype), Operand(b._layout, dtype)]
+        plan = _plan.elementwise(WIDE, f"ca::ops::{functor}", out._layout, dtype, operands)
+        assert "elementwise_turned" in plan.instance.name
+        Prepared(plan).launch(out._pointer, a._pointer, b._pointer)
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(np.asarray(out), function(x, y))
+        plan = _plan.elementwise(WIDE, "ca::ops::Identity", out._layout, dtype, operands[1:])
+        Prepared(plan).launch(out._pointer, b._pointer)
+        np.testing.assert_array_equal(np.asarray(out), y)
+        assert not np.asarray(memory[2])[:first].any() and not np.asarray(memory[2])[first + x.size :].any()
+
+
 POLICIES = {
     "128 threads": {"threads": 128},
     "one pack": {"bytes_in_flight": 1},
@@ -340,7 +369,8 @@ def test_index_width(shape: tuple[int, ...], strides: tuple[int, ...], index: st
     assert f", {index}, " in plan.instance.name
     assert plan.grid[0] < 2**31
     packs, width = (int(word) for word in plan.instance.name.split("How<")[1].split(", ")[1:3])
-    assert plan.grid[0] * 256 * packs * width >= math.prod(shape)
+    items = width**2 if "elementwise_turned" in plan.instance.name else width
+    assert plan.grid[0] * 256 * packs * items >= math.prod(shape)
 
 
 def test_contiguous_beyond_32_bits() -> None:

@@ -195,15 +195,17 @@ ROW, COLUMN, TURNED = "ca::Array", "ca::Repeated", "ca::Turned"
         (lambda x, y: (x[:, ::2], y[:, ::2]), "rows", 1, (ROW, ROW)),
         (lambda x, y: (x, y[:, ::-1]), "rows", 1, (ROW, ROW)),
         (lambda x, y: (x, y.T[:, :1]), "rows", 4, (ROW, COLUMN)),
-        # Tiles, where both axes together are more than a block does.
-        (lambda x, y: (x, y.T), "tiles", 1, (ROW, TURNED)),
+        # Tiles, where both axes together are more than a block does: of packs, where these fit.
+        (lambda x, y: (x, y.T), "turned", 4, (ROW, TURNED)),
+        (lambda x, y: (x[:, 1:], y.T[:, 1:]), "tiles", 1, (ROW, TURNED)),
+        (lambda x, y: (x[:63, :60], y.T[:63, :60]), "tiles", 1, (ROW, TURNED)),
         (lambda x, y: (x[:16, :16], y.T[:16, :16]), "rows", 1, (ROW, ROW)),
     ],
 )
 def test_kernels_for_blocks_of_threads(views: Callable, kernel: str, width: int, operands: tuple) -> None:
     x, y = np.empty((64, 64), F4), np.empty((64, 64), F4)
     a, b = views(x, y)
-    plan = plan_of(GPU, a, b, out=np.empty(a.shape, F4) if kernel == "tiles" else None)
+    plan = plan_of(GPU, a, b, out=np.empty(a.shape, F4) if kernel in ("tiles", "turned") else None)
     match = re.search(r"ca::elementwise_(\w+)<ca::ops::Add, ca::How<\d+, \d+, (\d+), ", plan.instance.name)
     assert (match[1], int(match[2])) == (kernel, width), plan.instance.name
     assert tuple(re.findall(r", (ca::(?!How|ops)\w+)<(?:ca|float)", plan.instance.name)[1:]) == operands
@@ -212,10 +214,10 @@ def test_kernels_for_blocks_of_threads(views: Callable, kernel: str, width: int,
 @pytest.mark.parametrize(
     ("out", "source", "tile"),
     [
-        ((1000, 1000), (4, 4000), (32, 32)),
-        ((3, 1000), (4, 12), (341, 3)),
-        ((1000, 3), (4, 4000), (3, 341)),
-        ((5, 300, 70), (84000, 4, 1200), (32, 32)),
+        ((1001, 1001), (4, 4004), (64, 32)),
+        ((3, 1000), (4, 12), (682, 3)),
+        ((1000, 3), (4, 4000), (3, 682)),
+        ((5, 300, 70), (84000, 4, 1200), (64, 32)),
     ],
 )
 def test_tiles_fit_the_axes(out: tuple, source: tuple, tile: tuple) -> None:
@@ -272,7 +274,7 @@ def test_words_fit_the_kernel_parameter(target: Target, data: st.DataObject) -> 
     plan = plan_of(target, x, x[..., :1] if x.ndim else x, None)
     if target.one_thread_blocks:
         assert plan.words[0] == x.size
-    match = re.search(r"elementwise_(strided|rows|tiles)<.*?(?:int|long), (\d+),", plan.instance.name)
+    match = re.search(r"elementwise_(strided|rows|tiles|turned)<.*?(?:int|long), (\d+),", plan.instance.name)
     if match is None:
         count = 1
     else:
@@ -281,6 +283,7 @@ def test_words_fit_the_kernel_parameter(target: Target, data: st.DataObject) -> 
             "strided": 1 + rank * (1 + 4),
             "rows": 1 + rank * (divisor + 4),
             "tiles": 3 + 4 * divisor + rank * (divisor + 4) + 2 * 4,
+            "turned": 3 + 4 * divisor + rank * (divisor + 4) + 2 * 4,
         }[match[1]]
     assert len(plan.words) == count
     assert all(extent >= 1 for extent in (*plan.grid, *plan.block))
@@ -421,7 +424,8 @@ def test_neighbours_of_different_outputs_are_read_together(target: Target) -> No
     assert kernel((5000, 5000), 0) == kernel((50, 500, 500), 1) == ("reduce_rows" if host else "reduce_columns")
     assert kernel((500_000, 10), 0) == ("reduce_rows" if host else "reduce_flat")
     assert kernel((5000, 5000), 1) == ("reduce_runs" if host else "reduce")
-    assert kernel((500_000, 10), 1) == ("reduce_rows" if host else "reduce")
+    assert kernel((500_000, 10), 1) == ("reduce_rows" if host else "reduce_short")
+    assert kernel((500_000, 16), 1) == ("reduce_rows" if host else "reduce")
 
 
 # ---- scans

@@ -140,7 +140,8 @@ def _blocks_of_threads(target: Target, work: _Work) -> Plan:
     |---|---|---|
     | all contiguous | elementwise_packs | packs of 16 bytes of the widest operand |
     | output and inputs contiguous along the last axis, or repeated along it | elementwise_rows | the same, or narrower: as pitches and extents allow |
-    | an input contiguous along another axis, large enough that its sectors leave the L1 cache | elementwise_tiles | items, through shared memory |
+    | an input contiguous along another axis, large enough that its sectors leave the L1 cache | elementwise_turned | packs of up to four items, through shared memory, if pitches and extents allow |
+    | the same otherwise | elementwise_tiles | items, through shared memory |
     | any others | elementwise_rows | items |
     """  # noqa: E501
     policy = _tuning.ELEMENTWISE
@@ -148,7 +149,8 @@ def _blocks_of_threads(target: Target, work: _Work) -> Plan:
         return _packs(target, policy, work)
     turned = _turned(policy, work)
     if turned is not None:
-        return _tiles(target, policy, work, turned)
+        patch = _patch(policy, work, turned)
+        return _patches(target, policy, work, turned, patch) if patch else _tiles(target, policy, work, turned)
     return _rows(target, policy, work)
 
 
@@ -296,23 +298,85 @@ def _tiles(target: Target, policy: ElementwisePolicy, work: _Work, turned: _Turn
     tile_a, tile_b = _tile_extents(items, a, b, sizes)
     tiles_a, tiles_b = -(-a // tile_a), -(-b // tile_b)
     others = [d for d in range(last) if d != axis]
+    types = [f"ca::Turned<{own}>" if k in turned.inputs else own for k, own in enumerate(work.types)]
+    return _tile_plan(target, policy, work, others, (last, axis), (a, b), (tile_a, tile_b), (tiles_a, tiles_b),
+                      f"elementwise_tiles<{work.functor}, {_how(policy, work, packs, 1)}", types)  # fmt: skip
+
+
+def _tile_plan(
+    target: Target,
+    policy: ElementwisePolicy,
+    work: _Work,
+    others: Sequence[int],
+    axes: tuple[int, int],
+    extents: tuple[int, int],
+    tile: tuple[int, int],
+    counts: tuple[int, int],
+    kernel: str,
+    types: Sequence[str],
+) -> Plan:
+    """`kernel`: its name and first template arguments. Extents and tiles are along `axes`: a, b. `others`: the rest."""
     shape = tuple(work.shape[d] for d in others)
     strides = [tuple(own[d] for d in others) for own in work.strides]
-    tiles = tiles_a * tiles_b * math.prod(shape)
+    tiles = math.prod(counts) * math.prod(shape)
     blocks = policy.blocks(target, tiles)
     rank = rank_for(max(len(shape), 1))
     bits = _index_bits(tiles, blocks, work.strides)
-    types = [f"ca::Turned<{own}>" if k in turned.inputs else own for k, own in enumerate(work.types)]
-    name = (
-        f"ca::elementwise_tiles<{work.functor}, {_how(policy, work, packs, 1)}, {_INDEX[bits]}, {rank}, "
-        f"{work.operands(types)}>"
-    )
     words = (
-        *(tiles, a, b),
-        *(*divisor(tile_a, 32), *divisor(tile_b, 32), *divisor(tiles_a, bits), *divisor(tiles_b, bits)),
+        *(tiles, *extents),
+        *(word for extent in tile for word in divisor(extent, 32)),
+        *(word for count in counts for word in divisor(count, bits)),
         *divisors(shape, rank, bits),
         *(w for own in strides for w in pad(own, rank, 0)),
-        *(own[last] for own in work.strides),
-        *(own[axis] for own in work.strides),
+        *(own[axis] for axis in axes for own in work.strides),
     )
-    return Plan(Instance("elementwise_tiles.cuh", name), (blocks, 1, 1), (policy.threads, 1, 1), words)
+    name = f"ca::{kernel}, {_INDEX[bits]}, {rank}, {work.operands(types)}>"
+    header = "elementwise_turned.cuh" if kernel.startswith("elementwise_turned") else "elementwise_tiles.cuh"
+    return Plan(Instance(header, name), (blocks, 1, 1), (policy.threads, 1, 1), words)
+
+
+def _patch(policy: ElementwisePolicy, work: _Work, turned: _Turned) -> int:
+    """The items of a patch's side such that elementwise_turned can do the work; 0 if it cannot."""
+    width = min(4, _PACK_BYTES // max(work.sizes))
+    last, axis = len(work.shape) - 1, turned.axis
+    if not policy.patches or width == 1 or work.shape[last] % width or work.shape[axis] % width:
+        return 0
+    across, down = _patches_of_tile(policy, work, turned, width)
+    if work.shape[last] < across * width or work.shape[axis] < down * width:
+        return 0
+    shared = 0
+    for k, (own, size) in enumerate(zip(work.strides, work.sizes, strict=True)):
+        is_turned = k in turned.inputs
+        along = axis if is_turned else last
+        if not size or (own[along] == 0 and not is_turned and k >= work.outputs):
+            continue  # one item for a whole pack
+        if own[along] != size or any(stride % (width * size) for d, stride in enumerate(own) if d != along):
+            return 0
+        if is_turned and width * size < 4:
+            return 0  # less than a word of shared memory
+        shared += across * down * width**2 * size if is_turned else 0
+    return width if shared <= _SHARED_BYTES else 0
+
+
+def _patches_of_tile(policy: ElementwisePolicy, work: _Work, turned: _Turned, width: int) -> tuple[int, int]:
+    """Along the last axis, of which a row is 128 bytes or more of the widest input, and along the other one."""
+    across = 32 if width * max(work.sizes[k] for k in turned.inputs) <= 4 else 16
+    return across, policy.threads * policy.patches_a_thread(max(work.sizes)) // across
+
+
+def _patches(target: Target, policy: ElementwisePolicy, work: _Work, turned: _Turned, width: int) -> Plan:
+    last, axis = len(work.shape) - 1, turned.axis
+    patches = policy.patches_a_thread(max(work.sizes))
+    across, down = _patches_of_tile(policy, work, turned, width)
+    a, b = work.shape[last] // width, work.shape[axis] // width
+    tiles_a, tiles_b = -(-a // across), -(-b // down)
+    types = list(work.types)
+    for k, own in enumerate(work.strides):
+        if k in turned.inputs:
+            types[k] = f"ca::Turned<{types[k]}>"
+        elif work.sizes[k] and own[last] == 0:
+            types[k] = types[k].replace("ca::Array<", "ca::Repeated<", 1)
+    others = [d for d in range(last) if d != axis]
+    how = _how(policy, work, patches, width)
+    return _tile_plan(target, policy, work, others, (last, axis), (a, b), (across, down), (tiles_a, tiles_b),
+                      f"elementwise_turned<{work.functor}, {how}, {across}", types)  # fmt: skip

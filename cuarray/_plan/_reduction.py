@@ -21,6 +21,9 @@ class ReducePlan(NamedTuple):
     scratch_bytes: int
 
 
+_ROUND_MOST = (
+    1 << 14
+)  # items of an output that a block reads at once, at most: numbers may exceed the last one by these
 RUN_MULTIPLE = 16  # items of a run: the next one is aligned as the first one is, whatever a pack has
 
 
@@ -63,6 +66,12 @@ def reduction(
         and len(keep_shape) == len(red_shape) == 1
         and (keep_strides[0], red_strides[0]) == ((itemsize,), (kept * itemsize,))
     )
+    rows = (
+        mask is None
+        and len(red_shape) == 1
+        and len(keep_shape) == 1
+        and (red_strides[0], keep_strides[0]) == ((itemsize,), (reduced * itemsize,))
+    )
     policy = _tuning.reduce_policy(
         target,
         kept,
@@ -72,6 +81,7 @@ def reduction(
         keep_shape[-1] if keep_shape else 1,
         min(8, max(1, 16 // itemsize)),
         flat,
+        reduced * itemsize if rows else 0,
     )
     run = -(-reduced // policy.splits)
     if policy.splits > 1:
@@ -93,11 +103,15 @@ def reduction(
     )
     parts = [operation_name(functor, loop, arguments)]
     parts += [CPP_NAMES[dtype] for dtype in (source.dtype, loop, result)]
-    parts.append("int" if max(kept * splits, reduced) < INT32_MAX else "long")
+    parts.append("int" if max(kept * splits, reduced + _ROUND_MOST) < INT32_MAX else "long")
     if target.one_thread_blocks:
         # The compiler has a use for knowing that items follow each other.
         along = (red_strides if policy.kernel == "reduce_runs" else keep_strides)[0]
         parts.append("true" if along[-1:] == (itemsize,) else "false")
+    if policy.kernel == "reduce_columns":
+        parts += [str(policy.rows), str(_tuning.REDUCE.column_resident)]
+    if policy.kernel == "reduce_short":
+        parts.append(str(_tuning.REDUCE.short_blocks))
     parts += [str(keep_rank), str(red_rank), str(len(strides))]
     if policy.kernel == "reduce":
         parts.append("true" if policy.whole else "false")

@@ -25,19 +25,41 @@ template <class In, class Acc> __device__ constexpr int column_items() {
   return items;
 }
 
-// One load of all items: as the integers that the GPU has load instructions for.
-struct alignas(16) Words16 { unsigned word[4]; };
+// A quotient of two numbers that an Index holds: one of 64 bits takes a hundred instructions.
+template <class Index> __device__ inline i64 divided(i64 a, i64 b) { return i64(Index(a) / Index(b)); }
+
+// Blocks that are to be resident, which bounds the registers of a thread: fewer of large accumulators.
+template <class Op, class In, int Blocks> __device__ constexpr int resident_blocks() {
+  constexpr int bytes = column_items<In, typename Op::Acc>() * int(sizeof(typename Op::Acc));
+  return Blocks > 2 && bytes >= 64 ? 2 : Blocks;
+}
+template <class Op, class In, int Blocks> inline constexpr int resident = resident_blocks<Op, In, Blocks>();
+
+// One load of all items, of global memory that nobody writes to meanwhile: as the integers that the GPU has load
+// instructions for. Of an address that is a number, the compiler would have to ask each time what memory it is of.
+template <class Word> __device__ inline Word load_word(u64 at) {
+  Word word;
+#if CA_ON_DEVICE
+  if constexpr (sizeof(Word) == 16)
+    asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(word.x), "=r"(word.y), "=r"(word.z), "=r"(word.w) : "l"(at));
+  else if constexpr (sizeof(Word) == 8) asm("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(word.x), "=r"(word.y) : "l"(at));
+  else asm("ld.global.nc.u32 %0, [%1];" : "=r"(word) : "l"(at));
+#else
+  memcpy(&word, reinterpret_cast<const void*>(at), sizeof(Word));
+#endif
+  return word;
+}
 template <class In, int Items> __device__ inline Pack<In, Items> load_pack(u64 at) {
   constexpr int bytes = sizeof(In) * Items;
   Pack<In, Items> pack;
   if constexpr (bytes == 16) {
-    const uint4 words = *reinterpret_cast<const uint4*>(at);
+    const uint4 words = load_word<uint4>(at);
     memcpy(&pack, &words, bytes);
   } else if constexpr (bytes == 8) {
-    const uint2 words = *reinterpret_cast<const uint2*>(at);
+    const uint2 words = load_word<uint2>(at);
     memcpy(&pack, &words, bytes);
   } else if constexpr (bytes == 4) {
-    const unsigned word = *reinterpret_cast<const unsigned*>(at);
+    const unsigned word = load_word<unsigned>(at);
     memcpy(&pack, &word, bytes);
   } else {
     pack = *reinterpret_cast<const Pack<In, Items>*>(at);
@@ -52,44 +74,81 @@ __device__ inline typename Op::Acc of_tree(const typename Op::Acc (&part)[N]) {
   else return Op::combine(of_tree<Op, First, Count / 2>(part), of_tree<Op, First + Count / 2, Count - Count / 2>(part));
 }
 
-// Combines N items into one accumulator; item q has the number place(q), greater than those that came before.
-template <class Op, class Loop, int N, class Place, class Centre>
-__device__ inline void add(typename Op::Acc& acc, const Loop (&item)[N], Place place, Centre centre) {
+template <int First, int Count, class T, int N> __device__ inline T sum_of(const T (&part)[N]) {
+  if constexpr (Count == 1) return part[First];
+  else return sum_of<First, Count / 2>(part) + sum_of<First + Count / 2, Count - Count / 2>(part);
+}
+template <class Real, class Value> __device__ inline Real plus_square(Real sum, Value x) {
+  if constexpr (is_complex<Value>) return fma(x.re, x.re, fma(x.im, x.im, sum));
+  else return fma(x, x, sum);
+}
+
+// What a thread gathers from some hundred items, before it combines that with an accumulator: mostly one, too.
+template <class Op, bool Moments> struct gathered { using type = typename Op::Acc; };
+template <class Op> struct gathered<Op, true> { using type = typename Op::Part; };
+template <class Op> using part_t = typename gathered<Op, Op::of_moments>::type;
+
+template <class Op> __device__ inline part_t<Op> no_items() {
+  if constexpr (Op::of_moments) return {};
+  else return Op::identity();
+}
+template <class Op> __device__ inline typename Op::Acc combine_part(typename Op::Acc acc, part_t<Op> part) {
+  if constexpr (!Op::of_moments) return Op::combine(acc, part);
+  else if (part.count == 0) return acc;
+  else return acc.count == 0 ? Op::whole(part) : Op::combine(acc, Op::whole(part));
+}
+
+// As many blocks of whole outputs as are launched for each processor (REDUCE.blocks in _tuning.py): none comes later.
+template <class Op, bool Whole> inline constexpr int resident_whole = !Whole ? 1 : sizeof(part_t<Op>) <= 32 ? 4 : 2;
+
+struct EveryItem {
+  __device__ constexpr bool operator()(int) const { return true; }
+};
+
+// Adds those of N items that are there; item q has the number place(q), greater than those that came before.
+template <class Op, class Loop, int N, class Place, class Centre, class There = EveryItem>
+__device__ inline void add(part_t<Op>& part, const Loop (&item)[N], Place place, Centre centre, There there = {}) {
   if constexpr (Op::finds_place) {
 #pragma unroll
     for (int q = 0; q < N; ++q) {
       const auto value = convert<typename Op::Value>(item[q]);
-      const bool better = Op::better(value, acc.value);
-      acc.value = better ? value : acc.value;
-      acc.place = better ? decltype(acc.place)(place(q)) : acc.place;
+      const bool better = there(q) && Op::better(value, part.value);
+      part.value = better ? value : part.value;
+      part.place = better ? decltype(part.place)(place(q)) : part.place;
     }
   } else if constexpr (Op::of_moments) {
     using Value = typename Op::Value;
-    using Real = typename Op::Real;
-    bool there[N];
-    Value mean(0);
-    int count = 0;
+    Value distance[N];
+    if constexpr (!Op::skips_nan && is_same_v<There, EveryItem>) {
+      part.centre = part.count == 0 ? convert<Value>(item[0]) : part.centre;
+      part.count += N;
 #pragma unroll
-    for (int q = 0; q < N; ++q) {
-      there[q] = !(Op::skips_nan && missing(item[q]));
-      count += there[q];
-      if (there[q]) mean = mean + convert<Value>(item[q]);
+      for (int q = 0; q < N; ++q) distance[q] = convert<Value>(item[q]) - part.centre;
+    } else {
+#pragma unroll
+      for (int q = 0; q < N; ++q) {
+        const Value value = convert<Value>(item[q]);
+        const bool counts = there(q) && !(Op::skips_nan && missing(item[q]));
+        part.centre = counts && part.count == 0 ? value : part.centre;
+        part.count += counts;
+        distance[q] = counts ? value - part.centre : Value(0);
+      }
     }
-    mean = mean * Real(1.0 / (count ? count : 1));
-    Real squares(0);
+    auto squares = square_of(distance[0]);
 #pragma unroll
-    for (int q = 0; q < N; ++q)
-      if (there[q]) squares += square_of(convert<Value>(item[q]) - mean);
-    acc = Op::combine(acc, {mean, squares, double(count)});
+    for (int q = 1; q < N; ++q) squares = plus_square(squares, distance[q]);
+    part.squares += squares;
+    part.sum = part.sum + sum_of<0, N>(distance);
   } else {
     // In a tree: chains of additions would have to wait for each other.
-    typename Op::Acc part[N];
+    typename Op::Acc own[N];
 #pragma unroll
     for (int q = 0; q < N; ++q) {
-      if constexpr (Op::centred) part[q] = Op::load(item[q], 0, centre);
-      else part[q] = Op::load(item[q], place(q));
+      if constexpr (Op::centred) own[q] = Op::load(item[q], 0, centre);
+      else own[q] = Op::load(item[q], place(q));
+      own[q] = there(q) ? own[q] : Op::identity();
     }
-    acc = Op::combine(acc, of_tree<Op, 0, N>(part));
+    part = Op::combine(part, of_tree<Op, 0, N>(own));
   }
 }
 
@@ -129,9 +188,9 @@ __noinline__ __device__ inline bool is_last_block(u64 scratch, i64 which, i64 sp
   return result;
 }
 
-template <class Op> __device__ inline void set_first(typename Op::Acc& acc, i64 r) {
+template <class Op> __device__ inline void set_first(part_t<Op>& part, i64 r) {
   if constexpr (Op::finds_place)  // all of a thread's items are the worst value: the first has it
-    if (acc.place < 0) acc.place = decltype(acc.place)(r);
+    if (part.place < 0) part.place = decltype(part.place)(r);
 }
 
 // The items of one output, in the order of their numbers.
@@ -146,13 +205,13 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
     if constexpr (Operands == 2) return *reinterpret_cast<const bool*>(mask + offset_of(Index(r), shape, strides[1]));
     else return true;
   }
-  __device__ void add_one(typename Op::Acc& acc, i64 r) const {
+  __device__ void add_one(part_t<Op>& part, i64 r) const {
     if (!there(r)) return;
     const Loop item[1] = {convert<Loop>(*reinterpret_cast<const In*>(address(r)))};
-    add<Op>(acc, item, [&](int) { return r; }, centre);
+    add<Op>(part, item, [&](int) { return r; }, centre);
   }
   // Count packs of N items, which begin at r and are `step` apart.
-  template <int N, int Count> __device__ void add_packs(typename Op::Acc& acc, i64 r, i64 step) const {
+  template <int N, int Count> __device__ void add_packs(part_t<Op>& part, i64 r, i64 step) const {
     Pack<In, N> pack[Count];
     Loop item[Count * N];
 #pragma unroll
@@ -161,7 +220,7 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
     for (int u = 0; u < Count; ++u)
 #pragma unroll
       for (int j = 0; j < N; ++j) item[u * N + j] = convert<Loop>(pack[u].item[j]);
-    add<Op>(acc, item, [&](int q) { return r + q / N * step + q % N; }, centre);
+    add<Op>(part, item, [&](int q) { return r + q / N * step + q % N; }, centre);
   }
   // A block's packs of N items from `first` on, in chains that are combined: rounding errors grow with their number.
   template <int N, class P>
@@ -171,7 +230,7 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
     constexpr i64 step = i64(block_threads) * N, most = i64(block_threads) * count * rounds;
     const i64 thread = threadIdx.x;
     for (i64 base = 0; base < packs; base += most) {
-      typename Op::Acc part = Op::identity();
+      part_t<Op> part = no_items<Op>();
       const i64 stop = base + most < packs ? base + most : packs;
       i64 at = base + thread;
       const i64 r = first + at * N;
@@ -180,7 +239,7 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
         add_packs<N, count>(part, first + at * N, step);
       for (; at < stop; at += block_threads) add_packs<N, 1>(part, first + at * N, step);
       if (some) set_first<Op>(part, r);
-      acc = Op::combine(acc, part);
+      acc = combine_part<Op>(acc, part);
       if constexpr (Op::settles && !Op::finds_place) {
         int settled = Op::settled(acc);
         if (p.splits > 1 && thread == 0) settled |= was_settled(p.scratch, k);
@@ -191,13 +250,13 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
   // A block's `count` items from `first` on, with a gap after `before` of them.
   __device__ void add_singles(typename Op::Acc& acc, i64 first, i64 before, i64 gap, i64 count) const {
     for (i64 base = threadIdx.x; base < count;) {
-      typename Op::Acc part = Op::identity();
+      part_t<Op> part = no_items<Op>();
       const i64 own = base < before ? first + base : first + base + gap;
       const i64 stop = base + block_threads * in_flight * chain;
 #pragma unroll 4
       for (; base < count && base < stop; base += block_threads) add_one(part, base < before ? first + base : first + base + gap);
       if (Operands == 1) set_first<Op>(part, own);
-      acc = Op::combine(acc, part);
+      acc = combine_part<Op>(acc, part);
       if (Op::settles && !Op::finds_place)
         if (settled_now(acc)) break;
     }
@@ -221,7 +280,8 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
 // Whole: a block goes through a run of an output's items. Otherwise `lanes` neighbouring threads go through all items
 // of an output, and through those of several outputs at once.
 template <class Given, class In, class Loop, class Out, class Index, int NKeep, int NReduce, int Operands, bool Whole>
-__global__ void reduce(Reduction<NKeep, NReduce, Operands> p) {
+__global__ void __launch_bounds__(reductions::block_threads, reductions::resident_whole<Given, Whole>)
+    reduce(Reduction<NKeep, NReduce, Operands> p) {
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
@@ -248,7 +308,7 @@ __global__ void reduce(Reduction<NKeep, NReduce, Operands> p) {
   } else if constexpr (Whole) {
     const int thread = threadIdx.x;
     for (i64 item = blockIdx.x; item < p.kept * p.splits; item += gridDim.x) {
-      const i64 k = item / p.splits, split = item - k * p.splits;
+      const i64 k = divided<Index>(item, p.splits), split = item - k * p.splits;
       i64 first = split * p.run;
       const i64 last = first + p.run < p.reduced ? first + p.run : p.reduced;
       const auto items = items_of(k);
@@ -279,17 +339,17 @@ __global__ void reduce(Reduction<NKeep, NReduce, Operands> p) {
     }
   } else {
     const int lanes = int(p.lanes), lane = int(threadIdx.x) % lanes;
-    const i64 groups = i64(gridDim.x) * blockDim.x / lanes;
-    const i64 group = (i64(blockIdx.x) * blockDim.x + threadIdx.x) / lanes;
+    const int each = int(blockDim.x) / lanes;
+    const i64 groups = i64(gridDim.x) * each, group = i64(blockIdx.x) * each + int(threadIdx.x) / lanes;
     // All lanes of a warp go round as often: they meet in shuffles.
-    const i64 warp_first = (i64(blockIdx.x) * blockDim.x + threadIdx.x / 32 * 32) / lanes;
+    const i64 warp_first = i64(blockIdx.x) * each + int(threadIdx.x) / 32 * 32 / lanes;
     for (i64 base = 0; base + warp_first < p.kept; base += groups * in_flight) {
-      Acc acc[in_flight];
+      part_t<Op> part[in_flight];
       i64 k[in_flight];
       bool packed = true;
 #pragma unroll
       for (int u = 0; u < in_flight; ++u) {
-        acc[u] = Op::identity();
+        part[u] = no_items<Op>();
         k[u] = base + u * groups + group;
         const auto items = items_of(k[u] < p.kept ? k[u] : 0);
         packed = packed && items.template in_packs<N>() && items.address(0) % 16 == 0;
@@ -299,20 +359,20 @@ __global__ void reduce(Reduction<NKeep, NReduce, Operands> p) {
 #pragma unroll
         for (int u = 0; u < in_flight; ++u) {
           if (k[u] >= p.kept) continue;
-          items_of(k[u]).template add_packs<N, 1>(acc[u], r, 0);
-          set_first<Op>(acc[u], r);
+          items_of(k[u]).template add_packs<N, 1>(part[u], r, 0);
+          set_first<Op>(part[u], r);
         }
       for (i64 r = in_packs + lane; r < p.reduced; r += lanes)
 #pragma unroll
         for (int u = 0; u < in_flight; ++u) {
           if (k[u] >= p.kept) continue;
-          items_of(k[u]).add_one(acc[u], r);
-          if (Operands == 1) set_first<Op>(acc[u], r);
+          items_of(k[u]).add_one(part[u], r);
+          if (Operands == 1) set_first<Op>(part[u], r);
         }
 #pragma unroll
       for (int u = 0; u < in_flight; ++u) {
-        acc[u] = of_lanes<Op>(acc[u], lanes);
-        if (lane == 0 && k[u] < p.kept) store(k[u], acc[u]);
+        const Acc acc = of_lanes<Op>(combine_part<Op>(Op::identity(), part[u]), lanes);
+        if (lane == 0 && k[u] < p.kept) store(k[u], acc);
       }
     }
   }
@@ -323,55 +383,97 @@ namespace reductions {
 // Threads r * across + a of a block have accumulators of row r; those of row 0 get what all rows have, combined.
 template <class Op, int N> __device__ inline void of_rows(typename Op::Acc (&acc)[N], int across) {
   using Acc = typename Op::Acc;
-  __shared__ Acc shared[N * (block_threads / 2)];
+  constexpr int most = block_threads / 2;
+  __shared__ Acc shared[N * most];
   const int thread = threadIdx.x;
-  for (int half = block_threads / 2; half >= across; half /= 2) {
+  for (int half = most; half >= across; half /= 2) {
     if (thread >= half && thread < 2 * half)
 #pragma unroll
-      for (int j = 0; j < N; ++j) shared[(thread - half) * N + j] = acc[j];
+      for (int j = 0; j < N; ++j) shared[j * most + thread - half] = acc[j];
     __syncthreads();
     if (thread < half)
 #pragma unroll
-      for (int j = 0; j < N; ++j) acc[j] = Op::combine(acc[j], shared[thread * N + j]);
+      for (int j = 0; j < N; ++j) acc[j] = Op::combine(acc[j], shared[j * most + thread]);
     __syncthreads();
   }
 }
 
-// The items of N outputs of a thread. Whole: they can be read together, from the first one's address.
+// N results side by side: as packs where they stand at a multiple of a pack's bytes, and single ones up to `count`.
+template <class Word> __device__ inline void memcpy_to(u64 at, const void* from) {
+  Word word;
+  memcpy(&word, from, sizeof(Word));
+  *reinterpret_cast<Word*>(at) = word;
+}
+template <class Out, int N> __device__ inline void store_results(u64 at, const Out (&result)[N], i64 step, int count) {
+  constexpr int bytes = sizeof(Out) * N, wide = bytes < 16 ? bytes : 16;
+  if constexpr (N > 1 && (bytes == 4 || bytes == 8 || bytes % 16 == 0)) {
+    if (count == N && step == 1 && at % wide == 0) {
+      if constexpr (bytes == 4) {
+        memcpy_to<unsigned>(at, result);
+      } else if constexpr (bytes == 8) {
+        memcpy_to<uint2>(at, result);
+      } else {
+        constexpr int each = 16 / sizeof(Out) ? 16 / sizeof(Out) : 1;
+#pragma unroll
+        for (int j = 0; j < N; j += each) memcpy_to<uint4>(at + j * sizeof(Out), &result[j]);
+      }
+      return;
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < N; ++j)
+    if (j < count) reinterpret_cast<Out*>(at)[j * step] = result[j];
+}
+
+// The items of N outputs of a thread, `apart` bytes from each other; `have` of them exist. Whole: they can be read
+// together, from the first one's address.
 template <class Op, class In, class Loop, class Index, int NReduce, int Operands, int N> struct Strip {
   const i64 (&shape)[NReduce];
   const i64 (&strides)[Operands][NReduce];
-  const u64 (&in)[N];
-  const u64 (&mask)[N];
-  const typename Op::Centre (&centre)[N];
+  u64 in, mask;
+  i64 apart, mask_apart;
+  int have;
   bool whole;
   int down;
+  const typename Op::Centre (&centre)[N];
 
-  // Count rows, `down` apart.
-  template <int Count> __device__ void add_rows(typename Op::Acc (&acc)[N], i64 r) const {
-    Loop items[N][Count];
-    i64 offset[Count];
+  // Count rows, `down` apart; Tail: as many of them as there are before row `last`.
+  template <int Count, bool Tail> __device__ void add_rows(part_t<Op> (&part)[N], Index r, Index last) const {
+    Pack<In, N> pack[Count] = {};
+    bool there[Count];
+    const i64 step = down * strides[0][0];
+    u64 from = in + i64(r) * strides[0][0];
 #pragma unroll
-    for (int u = 0; u < Count; ++u) offset[u] = offset_of(Index(r + u * down), shape, strides[0]);
-    if (whole) {
-      Pack<In, N> pack[Count];
+    for (int u = 0; u < Count; ++u, from += step) {
+      there[u] = !Tail || r + u * down < last;
+      if (!there[u]) continue;
+      if constexpr (NReduce > 1) from = in + offset_of(Index(r + u * down), shape, strides[0]);
+      if (whole) {
+        pack[u] = load_pack<In, N>(from);
+      } else {
 #pragma unroll
-      for (int u = 0; u < Count; ++u) pack[u] = load_pack<In, N>(in[0] + offset[u]);
-#pragma unroll
-      for (int u = 0; u < Count; ++u)
-#pragma unroll
-        for (int j = 0; j < N; ++j) items[j][u] = convert<Loop>(pack[u].item[j]);
-    } else {
-#pragma unroll
-      for (int u = 0; u < Count; ++u)
-#pragma unroll
-        for (int j = 0; j < N; ++j) items[j][u] = convert<Loop>(*reinterpret_cast<const In*>(in[j] + offset[u]));
+        for (int j = 0; j < N; ++j)
+          pack[u].item[j] = *reinterpret_cast<const In*>(from + (j < have ? j * apart : 0));
+      }
     }
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      if constexpr (Operands == 2)
-        if (!*reinterpret_cast<const bool*>(mask[j] + offset_of(Index(r), shape, strides[1]))) continue;
-      add<Op>(acc[j], items[j], [&](int u) { return r + u * down; }, centre[j]);
+      Loop item[Count];
+#pragma unroll
+      for (int u = 0; u < Count; ++u) item[u] = convert<Loop>(pack[u].item[j]);
+      const auto place = [&](int u) { return r + u * down; };
+      if constexpr (Operands == 2) {
+        bool open[Count];
+#pragma unroll
+        for (int u = 0; u < Count; ++u)
+          open[u] = there[u] && *reinterpret_cast<const bool*>(mask + (j < have ? j * mask_apart : 0) +
+                                                              offset_of(Index(r + u * down), shape, strides[1]));
+        add<Op>(part[j], item, place, centre[j], [&](int u) { return open[u]; });
+      } else if constexpr (Tail) {
+        add<Op>(part[j], item, place, centre[j], [&](int u) { return there[u]; });
+      } else {
+        add<Op>(part[j], item, place, centre[j]);
+      }
     }
   }
 };
@@ -380,11 +482,11 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
 template <class Op, class In, class Loop, int N> struct Stream {
   u64 in;
   i64 round;
-  int columns;
   bool aligned;
   const typename Op::Centre (&centre)[N];
 
-  template <int Count> __device__ void add_packs(typename Op::Acc (&acc)[N], i64 at, i64 place) const {
+  // `row`: of each output, the row that the first pack has an item of.
+  template <int Count> __device__ void add_packs(part_t<Op> (&part)[N], i64 at, const i64 (&row)[N], i64 rows) const {
     Pack<In, N> pack[Count];
 #pragma unroll
     for (int u = 0; u < Count; ++u) {
@@ -401,27 +503,29 @@ template <class Op, class In, class Loop, int N> struct Stream {
       Loop items[Count];
 #pragma unroll
       for (int u = 0; u < Count; ++u) items[u] = convert<Loop>(pack[u].item[j]);
-      const i64 r = place + (at + j) / columns;  // not computed where the operation has no use for it
-      add<Op>(acc[j], items, [&](int u) { return r + u * (round / columns); }, centre[j]);
-      set_first<Op>(acc[j], r);
+      const i64 r = row[j];
+      add<Op>(part[j], items, [&](int u) { return r + u * rows; }, centre[j]);
+      set_first<Op>(part[j], r);
     }
   }
 };
 
 }  // namespace reductions
 
-// A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row.
-template <class Given, class In, class Loop, class Out, class Index, int NKeep, int NReduce, int Operands>
-__global__ void reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
+// A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row, Rows of
+// them at once. Blocks: so many are to be resident on a processor, which bounds the registers of a thread.
+template <class Given, class In, class Loop, class Out, class Index, int Rows, int Blocks, int NKeep, int NReduce, int Operands>
+__global__ void __launch_bounds__(reductions::block_threads, reductions::resident<Given, In, Blocks>)
+    reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
   static_assert(!Op::in_order, "one thread goes through the items in order");
-  constexpr int N = column_items<In, Acc>();
+  constexpr int N = column_items<In, Acc>(), rounds = in_flight * chain / Rows;
   const Acc start = start_of<Op, Loop>(p);
   const int across = int(p.lanes), down = block_threads / across;
   const int thread = threadIdx.x, lane = thread % across, line = thread / across;
-  const i64 row = p.keep_shape[NKeep - 1], wide = i64(across) * N, strips = (row + wide - 1) / wide;
+  const i64 row = p.keep_shape[NKeep - 1], wide = i64(across) * N, strips = divided<Index>(row + wide - 1, wide);
   const i64 step = p.keep_strides[0][NKeep - 1];
   u64 misaligned = p.in;
 #pragma unroll
@@ -429,73 +533,82 @@ __global__ void reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
 #pragma unroll
   for (int d = 0; d < NReduce; ++d) misaligned |= u64(p.reduce_strides[0][d]);
   const bool packed = Operands == 1 && N > 1 && step == i64(sizeof(In)) && misaligned % (sizeof(In) * N) == 0;
+  const i64 pieces = (NKeep == 1 ? 1 : divided<Index>(p.kept, row)) * strips;
 
-  for (i64 item = blockIdx.x; item < p.kept / row * strips * p.splits; item += gridDim.x) {
-    const i64 piece = item / p.splits, split = item - piece * p.splits;
-    const i64 base = piece / strips * row, column = piece % strips * wide;
-    const i64 first = split * p.run, last = first + p.run < p.reduced ? first + p.run : p.reduced;
+  for (i64 item = blockIdx.x; item < pieces * p.splits; item += gridDim.x) {
+    const i64 piece = p.splits == 1 ? item : divided<Index>(item, p.splits), split = item - piece * p.splits;
+    const i64 stack = NKeep == 1 ? 0 : divided<Index>(piece, strips);
+    const i64 base = stack * row, column = (piece - stack * strips) * wide;
+    const i64 first = split * p.run;
+    const Index last = Index(first + p.run < p.reduced ? first + p.run : p.reduced);
     // Packs, or else single items whose neighbours belong to neighbouring threads.
     const bool whole = packed && column + wide <= row;
-    auto column_of = [&](int j) { return column + (whole ? lane * N + j : j * across + lane); };
-    u64 in[N], mask[N];
+    const i64 own = column + (whole ? lane * N : lane), between = whole ? 1 : across;
+    int have = 0;
+#pragma unroll
+    for (int j = 0; j < N; ++j) have += own + j * between < row;
+    const i64 k = base + (have ? own : 0);
     typename Op::Centre centre[N];
     Acc acc[N];
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      const i64 own = column_of(j), k = base + (own < row ? own : 0);
-      in[j] = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
-      mask[j] = 0;
-      if constexpr (Operands == 2) mask[j] = p.mask + offset_of(Index(k), p.keep_shape, p.keep_strides[1]);
-      centre[j] = centre_of<Op>(p, k);
+      centre[j] = centre_of<Op>(p, j < have ? k + j * between : 0);
       acc[j] = Op::identity();
     }
-    const Strip<Op, In, Loop, Index, NReduce, Operands, N> items{
-        p.reduce_shape, p.reduce_strides, in, mask, centre, whole, down};
-    i64 r = first + line;
-    const i64 own = r;
+    Strip<Op, In, Loop, Index, NReduce, Operands, N> items{
+        p.reduce_shape, p.reduce_strides, 0, 0, between * step, 0, have, whole, down, centre};
+    items.in = p.in + offset_of(Index(k), p.keep_shape, p.keep_strides[0]);
+    if constexpr (Operands == 2) {
+      items.mask = p.mask + offset_of(Index(k), p.keep_shape, p.keep_strides[1]);
+      items.mask_apart = between * p.keep_strides[1][NKeep - 1];
+    }
+    Index r = Index(first) + line;
+    const Index own_first = r;
     while (r < last) {
-      Acc part[N];
+      part_t<Op> part[N];
 #pragma unroll
-      for (int j = 0; j < N; ++j) part[j] = Op::identity();
-      constexpr int count = Operands == 2 ? 1 : in_flight;  // masks are looked at row by row
+      for (int j = 0; j < N; ++j) part[j] = no_items<Op>();
       int round = 0;
-      for (; round < chain && r + (count - 1) * down < last; ++round, r += i64(count) * down)
-        items.template add_rows<count>(part, r);
-      if constexpr (count > 1)
-        for (; round < chain && r < last; ++round, r += down) items.template add_rows<1>(part, r);
+      for (; round < rounds && r + (Rows - 1) * down < last; ++round, r += Rows * down)
+        items.template add_rows<Rows, false>(part, r, last);
+      if (Rows > 1 && round < rounds && r < last) {
+        items.template add_rows<Rows, true>(part, r, last);
+        r = last;
+      }
       bool settled = Op::settles;
 #pragma unroll
       for (int j = 0; j < N; ++j) {
-        if (Operands == 1) set_first<Op>(part[j], own);
-        acc[j] = Op::combine(acc[j], part[j]);
+        if (Operands == 1) set_first<Op>(part[j], own_first);
+        acc[j] = combine_part<Op>(acc[j], part[j]);
         if constexpr (Op::settles) settled = settled && Op::settled(acc[j]);
       }
       if (settled) break;
     }
     of_rows<Op>(acc, across);
     if (p.splits > 1) {
-      Acc* const left = accumulators<Acc>(p);
+      Acc* const left = accumulators<Acc>(p) + k;
       if (line == 0)
 #pragma unroll
         for (int j = 0; j < N; ++j)
-          if (column_of(j) < row) left[split * p.kept + base + column_of(j)] = acc[j];
+          if (j < have) left[split * p.kept + j * between] = acc[j];
       if (!is_last_block(p.scratch, piece, p.splits)) continue;
 #pragma unroll
-      for (int j = 0; j < N; ++j) {
-        acc[j] = Op::identity();
-        if (column_of(j) < row)
-          for (i64 i = line; i < p.splits; i += down)
-            acc[j] = Op::combine(acc[j], left[i * p.kept + base + column_of(j)]);
-      }
+      for (int j = 0; j < N; ++j) acc[j] = Op::identity();
+      for (i64 i = line; i < p.splits; i += down)
+#pragma unroll
+        for (int j = 0; j < N; ++j)
+          if (j < have) acc[j] = Op::combine(acc[j], left[i * p.kept + j * between]);
       of_rows<Op>(acc, across);
     }
-    if (line == 0)
+    if (line == 0) {
+      Out result[N];
 #pragma unroll
-      for (int j = 0; j < N; ++j)
-        if (column_of(j) < row) {
-          if (p.has_initial) acc[j] = Op::combine(start, acc[j]);
-          reinterpret_cast<Out*>(p.out)[base + column_of(j)] = finished<Op, Out>(p, acc[j]);
-        }
+      for (int j = 0; j < N; ++j) {
+        if (p.has_initial) acc[j] = Op::combine(start, acc[j]);
+        result[j] = finished<Op, Out>(p, acc[j]);
+      }
+      store_results(p.out + k * sizeof(Out), result, between, have);
+    }
   }
 }
 
@@ -528,20 +641,28 @@ __global__ void reduce_flat(Reduction<NKeep, NReduce, Operands> p) {
     const i64 round = i64(threads) * N;  // items; whole rows
     i64 at = i64(thread) * N;
     if (thread >= threads) at = most;
-    const Stream<Op, In, Loop, N> items{p.in + first * sizeof(In), round, columns, aligned, centre};
-    const i64 place = split * p.run;
-    while (at + N <= most) {
-      Acc part[N];
+    const Stream<Op, In, Loop, N> items{p.in + first * sizeof(In), round, aligned, centre};
+    const i64 rows = threads * N / columns;  // of a round
+    i64 row[N];
 #pragma unroll
-      for (int j = 0; j < N; ++j) part[j] = Op::identity();
+    for (int j = 0; j < N; ++j) row[j] = split * p.run + (thread * N + j) / columns;
+    auto proceed = [&](int packs) {
+      at += packs * round;
+#pragma unroll
+      for (int j = 0; j < N; ++j) row[j] += packs * rows;
+    };
+    while (at + N <= most) {
+      part_t<Op> part[N];
+#pragma unroll
+      for (int j = 0; j < N; ++j) part[j] = no_items<Op>();
       int done = 0;
-      for (; done < chain && at + round * (in_flight - 1) + N <= most; ++done, at += round * in_flight)
-        items.template add_packs<in_flight>(part, at, place);
-      for (; done < chain && at + N <= most; ++done, at += round) items.template add_packs<1>(part, at, place);
+      for (; done < chain && at + round * (in_flight - 1) + N <= most; ++done, proceed(in_flight))
+        items.template add_packs<in_flight>(part, at, row, rows);
+      for (; done < chain && at + N <= most; ++done, proceed(1)) items.template add_packs<1>(part, at, row, rows);
       bool settled = Op::settles;
 #pragma unroll
       for (int j = 0; j < N; ++j) {
-        acc[j] = Op::combine(acc[j], part[j]);
+        acc[j] = combine_part<Op>(acc[j], part[j]);
         if constexpr (Op::settles) settled = settled && Op::settled(acc[j]);
       }
       if (settled) at = most;
@@ -550,11 +671,10 @@ __global__ void reduce_flat(Reduction<NKeep, NReduce, Operands> p) {
     for (int j = 0; j < N; ++j)  // of a last pack that is not whole
       if (at + j < most) {
         const Loop item[1] = {convert<Loop>(reinterpret_cast<const In*>(p.in)[first + at + j])};
-        Acc one = Op::identity();
-        const i64 r = place + (at + j) / columns;
-        add<Op>(one, item, [&](int) { return r; }, centre[j]);
-        set_first<Op>(one, r);
-        acc[j] = Op::combine(acc[j], one);
+        part_t<Op> one = no_items<Op>();
+        add<Op>(one, item, [&](int) { return row[j]; }, centre[j]);
+        set_first<Op>(one, row[j]);
+        acc[j] = combine_part<Op>(acc[j], one);
       }
 #pragma unroll
     for (int j = 0; j < N; ++j) shared[thread * N + j] = acc[j];

@@ -126,19 +126,35 @@ template <class Loop> struct NanVarAbout : Spread<Loop, true, false> {};
 template <class Loop> struct NanStdAbout : Spread<Loop, true, true> {};
 
 // The same about the mean, in one pass: the mean of some items, the sum of the squares of their distances from it, and
-// how many they are. Kernels find these of items that they hold in registers or in the cache, in two passes, and
-// combine them as Chan, Golub and LeVeque do: no difference of large squares is ever taken.
+// how many they are. Those of many are combined as Chan, Golub and LeVeque do; kernels find those of a few hundred items
+// in two passes, where the cache holds them, or from sums of their distances and squared distances from one of them.
 template <class Value, class Real> struct Moment {
   Value mean;
   Real squares;
   double count;
+};
+// Such sums, without a division for each item. With n items of which the centre is one, what is subtracted of the sum of
+// squares is at most n times what remains, and about as much if they are in no order: some bits of float64 are lost, none
+// of a float32.
+template <class Value, class Real> struct Distances {
+  Value centre, sum;
+  Real squares;
+  int count;
 };
 template <class Loop, bool SkipNan, bool Root> struct Moments : Basic {
   static constexpr bool corrected = true, of_moments = true, skips_nan = SkipNan;
   using Value = wide_t<Loop>;
   using Real = real_t<Value>;
   using Acc = Moment<Value, Real>;
+  using Part = Distances<Value, Real>;
   static __device__ Acc identity() { return {Value(0), Real(0), 0}; }
+  // Of a part that has items.
+  static __device__ Acc whole(Part part) {
+    const Real share = Real(1) / Real(part.count);
+    const Value distance = part.sum * share;
+    const Real squares = part.squares - square_of(part.sum) * share;
+    return {part.centre + distance, squares < Real(0) ? Real(0) : squares, double(part.count)};
+  }
   static __device__ Acc load(Loop value, i64) {
     return SkipNan && missing(value) ? identity() : Acc{convert<Value>(value), Real(0), 1};
   }
