@@ -33,7 +33,7 @@ def reduce_wide(
     axes = _reduction.normalize_axes(axis, x.ndim)
     loop, result = _reduction._loop_dtypes(name, x.dtype, None)
     layout = None if where is None else where._layout
-    plan = _reduction._planned(WIDE, row, (), False, source._layout, axes, loop, result, layout, False)
+    plan = _reduction._Wanted(row, source._layout, axes, loop, result, layout).plan(WIDE)
     out = ca.empty(tuple(extent for number, extent in enumerate(x.shape) if number not in axes), result)
     scratch = _runtime.get().allocate_scratch(plan.scratch_bytes)
     for launch in plan.launches:
