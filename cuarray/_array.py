@@ -939,7 +939,7 @@ def host_view(array: CuArray) -> np.ndarray:
     runtime = _runtime.get()
     if not array._memory.host_accessible:
         array = F.copy(array)
-    runtime.prefetch(array._pointer + array._layout.low, array._layout.high - array._layout.low, True)
+    runtime.lend(array._pointer + array._layout.low, array._layout.high - array._layout.low)
     runtime.synchronize()
     return np.asarray(_HostMemory(array)).view(array.dtype)
 

@@ -65,6 +65,9 @@ class ElementwisePolicy:
     # Blocks for each that can be resident; 0: a tile a block, which the hardware starts in order, so that DRAM pages
     # are used up. With a few waves the blocks live long and drift apart.
     waves: int = 0
+    # Arrays of at most so many items a processor take less time than their launch: a thread does one item, as reading
+    # and computing one after the other is all that takes time.
+    single_items: int = 512
     # How caches are used, as kernels/packs.cuh numbers it. Results are often the next operation's inputs and fit into
     # the L2 cache (50 MB); so nothing is evicted early before a measurement says otherwise.
     loads: int = 0
@@ -82,6 +85,10 @@ class ElementwisePolicy:
         """Square patches that a thread reads of an input whose items have so many bytes."""
         side = min(4, 16 // itemsize)
         return max(1, self.patch_bytes // (side**2 * itemsize))
+
+    def is_small(self, target: Target, size: int) -> bool:
+        """Whether arrays are so small that a thread does one item."""
+        return size <= self.single_items * target.processors
 
     def packs(self, input_bytes: int, single: bool) -> int:
         """Packs a thread reads of each input, if one of each are so many bytes."""

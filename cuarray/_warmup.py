@@ -29,7 +29,7 @@ OPS = (
 )  # fmt: skip
 DTYPES = ("float32", "float64", "int64")
 
-_LINE, _PLANE = (1 << 20,), (1024, 1024)
+_SIZES = (32, 1024)  # of squares: small arrays and large ones have kernels of their own
 
 
 def warmup(ops: Any = None, dtypes: Any = None, *, progress: bool | None = None) -> None:
@@ -111,25 +111,26 @@ def _plans(name: str, dtypes: Sequence[np.dtype], target: Target) -> Iterator[_p
 
 
 def _reduced(dtype: np.dtype) -> Iterator[tuple[Layout, tuple[int, ...]]]:
-    for shape in ((1000,), _LINE):
-        yield layout(dtype, shape), (0,)
-    plane = layout(dtype, _PLANE)
+    for side in _SIZES:
+        yield layout(dtype, (side**2,)), (0,)
+    plane = layout(dtype, (side, side))
     yield from ((plane, axes) for axes in ((0,), (1,), (0, 1)))
 
 
 def _operands(dtype: np.dtype, nin: int) -> Iterator[list[Any]]:
     """Kinds of operands as users' arrays have them: contiguous, scalar, strided, broadcast."""
-    line, plane, row = layout(dtype, _LINE), layout(dtype, _PLANE), layout(dtype, _PLANE[1:])
-    turned = layout(dtype, _PLANE, plane.strides[::-1])
-    strided = layout(dtype, _LINE, (2 * dtype.itemsize,))
     scalar = {"b": bool, "i": int, "u": int, "c": complex}.get(dtype.kind, float)
-    yield [line] * nin
-    yield [strided] * nin
     if nin == 1:
         yield [scalar]
-        yield [layout(dtype, _PLANE, (plane.strides[0] * 2, dtype.itemsize))]
-    if nin == 2:
-        yield from ([line, scalar], [scalar, line], [plane, turned], [plane, row], [row, plane])
+    for side in _SIZES:
+        line, plane, row = (layout(dtype, shape) for shape in ((side**2,), (side, side), (side,)))
+        yield [line] * nin
+        yield [layout(dtype, line.shape, (2 * dtype.itemsize,))] * nin
+        if nin == 1:
+            yield [layout(dtype, plane.shape, (plane.strides[0] * 2, dtype.itemsize))]
+        if nin == 2:
+            turned = layout(dtype, plane.shape, plane.strides[::-1])
+            yield from ([line, scalar], [scalar, line], [plane, turned], [plane, row], [row, plane])
 
 
 def _compile(

@@ -202,13 +202,27 @@ ROW, COLUMN, TURNED = "ca::Array", "ca::Repeated", "ca::Turned"
         (lambda x, y: (x[:16, :16], y.T[:16, :16]), "rows", 1, (ROW, ROW)),
     ],
 )
-def test_kernels_for_blocks_of_threads(views: Callable, kernel: str, width: int, operands: tuple) -> None:
+def test_kernels_for_blocks_of_threads(
+    views: Callable, kernel: str, width: int, operands: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tuning, "ELEMENTWISE", dataclasses.replace(_tuning.ELEMENTWISE, single_items=0))
     x, y = np.empty((64, 64), F4), np.empty((64, 64), F4)
     a, b = views(x, y)
     plan = plan_of(GPU, a, b, out=np.empty(a.shape, F4) if kernel in ("tiles", "turned") else None)
     match = re.search(r"ca::elementwise_(\w+)<ca::ops::Add, ca::How<\d+, \d+, (\d+), ", plan.instance.name)
     assert (match[1], int(match[2])) == (kernel, width), plan.instance.name
     assert tuple(re.findall(r", (ca::(?!How|ops)\w+)<(?:ca|float)", plan.instance.name)[1:]) == operands
+
+
+def test_small_arrays_are_done_item_by_item() -> None:
+    most = 132 * _tuning.ELEMENTWISE.single_items
+    for size, how in ((1000, "ca::How<256, 1, 1, "), (most, "ca::How<256, 1, 1, "), (most + 1, "ca::How<256, 2, 4, ")):
+        plan = plan_of(GPU, np.empty(size, F4), np.empty(size, F4))
+        assert how in plan.instance.name
+        if size <= most:
+            assert plan.grid[0] == -(-size // 256)
+    x = np.empty((100, 64), F4)
+    assert "elementwise_rows<ca::ops::Add, ca::How<256, 1, 1, " in plan_of(GPU, x, x[0]).instance.name
 
 
 @pytest.mark.parametrize(

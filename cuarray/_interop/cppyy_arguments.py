@@ -111,7 +111,7 @@ def pointer(array: CuArray, pointee: str, is_const: bool, strided: bool = False)
         return 0
     _check_accessible(array, TypeError)
     runtime = _runtime.get()
-    runtime.prefetch(array._pointer + array._layout.low, array._layout.high - array._layout.low, True)
+    runtime.lend(array._pointer + array._layout.low, array._layout.high - array._layout.low)
     runtime.synchronize()
     return array._pointer
 

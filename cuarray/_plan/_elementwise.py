@@ -174,15 +174,18 @@ def _packs_a_thread(policy: ElementwisePolicy, work: _Work, width: int) -> int:
 
 
 def _packs(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
-    width = _widest_pack(work)
-    packs = _packs_a_thread(policy, work, width)
+    width = packs = 1
+    if not policy.is_small(target, work.size):
+        width = _widest_pack(work)
+        packs = _packs_a_thread(policy, work, width)
     blocks = policy.blocks(target, -(-work.size // (policy.threads * packs * width)))
     name = f"ca::elementwise_packs<{work.functor}, {_how(policy, work, packs, width)}, {work.operands()}>"
     return Plan(Instance("elementwise_packs.cuh", name), (blocks, 1, 1), (policy.threads, 1, 1), (work.size,))
 
 
 def _rows(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
-    width = _row_pack(work)
+    small = policy.is_small(target, work.size)
+    width = 1 if small else _row_pack(work)
     types = list(work.types)
     if width > 1:
         for k, own in enumerate(work.strides):
@@ -191,7 +194,7 @@ def _rows(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
     shape = (*work.shape[:-1], work.shape[-1] // width)
     strides = [(*own[:-1], own[-1] * width) for own in work.strides]
     size = math.prod(shape)
-    packs = _packs_a_thread(policy, work, width)
+    packs = 1 if small else _packs_a_thread(policy, work, width)
     tile = policy.threads * packs
     blocks = policy.blocks(target, -(-size // tile))
     rank = rank_for(len(shape))

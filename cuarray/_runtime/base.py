@@ -296,8 +296,8 @@ class Runtime(ABC):
     def write(self, pointer: int, source: np.ndarray) -> None:
         """Copy a C-contiguous NumPy array to device memory, in order with the work before and after."""
 
-    def prefetch(self, pointer: int, nbytes: int, to_host: bool) -> None:  # noqa: B027  (nothing to do on a CPU)
-        """A hint that the CPU (or the device) is about to walk over this memory."""
+    def lend(self, pointer: int, nbytes: int) -> None:  # noqa: B027  (nothing to do on a CPU)
+        """A hint that the CPU is about to walk over this memory, until the next launch that uses it."""
 
     def is_host_accessible(self, pointer: int) -> bool:
         """Whether the CPU may touch this memory of another library."""

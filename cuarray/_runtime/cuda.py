@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import functools
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -41,7 +42,11 @@ _INVALID_CONTEXT = 201
 _EVENT_FUNCTIONS = ("cuEventCreate", "cuEventRecord", "cuEventQuery", "cuEventSynchronize", "cuEventDestroy")
 _STREAM_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _ATTACH_GLOBAL = 1  # CU_MEM_ATTACH_GLOBAL
-_PREFETCH_BYTES = 1 << 20  # below this, faulting the pages in is as quick as asking for them
+_STAGED_BYTES, _NO_STAGING = 1 << 16, -1  # as in kernels/transfers.hpp
+_TRANSFER_FUNCTIONS = (
+    "cuMemcpyDtoHAsync", "cuMemcpyHtoDAsync", "cuStreamSynchronize", "cuMemHostAlloc", "cuEventCreate", "cuEventRecord",
+    "cuEventSynchronize", "cuMemPrefetchAsync", "cuStreamIsCapturing",
+)  # fmt: skip
 
 
 def device_count() -> int:
@@ -108,6 +113,13 @@ class CudaRuntime(Runtime):
         self.stream_priorities = (int(least), int(greatest))
         self.has_clusters = self.device.compute_capability.major >= 9
         self.can_prefetch = bool(properties.concurrent_managed_access)
+        self._transfers, self._cell = native.functions("transfer_"), _Cell()
+        functions = [
+            self._entry_point(name) if self.can_prefetch or name != "cuMemPrefetchAsync" else 0
+            for name in _TRANSFER_FUNCTIONS
+        ]
+        addresses = (ctypes.c_uint64 * len(functions))(*functions)
+        self._transfers.set(ctypes.addressof(addresses), self.device.device_id)
         self._code = DeviceCode(self)
 
     # ---- the driver
@@ -221,14 +233,32 @@ class CudaRuntime(Runtime):
                     self.synchronize_stream(handle)
 
     def read(self, pointer: int, nbytes: int) -> bytes:
+        self.check_may_wait(self.stream)
+        if nbytes <= _STAGED_BYTES:
+            cell = self._cell
+            if self._transfer(self._transfers.read, pointer, cell.address, nbytes):
+                return bytes(cell.bytes[:nbytes])
         buffer = ctypes.create_string_buffer(nbytes)
-        self.synchronize()
         self._copy("cuMemcpyDtoH", ctypes.addressof(buffer), pointer, nbytes)
         return buffer.raw
 
     def write(self, pointer: int, source: np.ndarray) -> None:
-        self.synchronize()
-        self._copy("cuMemcpyHtoD", pointer, source.ctypes.data, source.nbytes)
+        self.check_may_wait(self.stream)
+        address = source.__array_interface__["data"][0]
+        if source.nbytes > _STAGED_BYTES or not self._transfer(self._transfers.write, pointer, address, source.nbytes):
+            self._copy("cuMemcpyHtoD", pointer, address, source.nbytes)
+
+    def _transfer(self, function: Callable[..., int], *arguments: int) -> bool:
+        """Whether a few bytes could be copied through pinned memory (kernels/transfers.hpp)."""
+        stream = self.stream
+        result = function(*arguments, stream)
+        if result == _INVALID_CONTEXT:  # this thread has not used CUDA yet
+            self.device.set_current()
+            result = function(*arguments, stream)
+        if result == _NO_STAGING:
+            return False
+        self.check(result, "cuMemcpyAsync")
+        return True
 
     def _copy(self, function: str, *arguments: Any) -> None:
         stream = self.stream
@@ -238,22 +268,9 @@ class CudaRuntime(Runtime):
         else:
             self._call(function, *arguments)
 
-    def prefetch(self, pointer: int, nbytes: int, to_host: bool) -> None:
+    def lend(self, pointer: int, nbytes: int) -> None:
         self.check_may_wait(self.stream)
-        if nbytes < _PREFETCH_BYTES or not self.device.properties.concurrent_managed_access:
-            return
-        driver = self._driver
-        if hasattr(driver, "CUmemLocation"):
-            location = driver.CUmemLocation()
-            kinds = driver.CUmemLocationType
-            location.type = kinds.CU_MEM_LOCATION_TYPE_HOST if to_host else kinds.CU_MEM_LOCATION_TYPE_DEVICE
-            location.id = 0 if to_host else self.device.device_id
-            try:
-                driver.cuMemPrefetchAsync(pointer, nbytes, location, 0, self.stream)
-                return
-            except TypeError:  # CUDA 12's bindings take the device's number
-                pass
-        driver.cuMemPrefetchAsync(pointer, nbytes, -1 if to_host else self.device.device_id, self.stream)
+        self._transfers.lend(pointer, nbytes, self.stream)
 
     def is_host_accessible(self, pointer: int) -> bool:
         # True of managed memory, not of cudaMalloc's.
@@ -389,6 +406,14 @@ class CudaRuntime(Runtime):
 
     def describe(self) -> list[dict[str, object]]:
         return [_describe(device, self) for device in type(self.device).get_all_devices()]
+
+
+class _Cell(threading.local):
+    """Memory of a thread's own, which a few bytes are read into."""
+
+    def __init__(self) -> None:
+        self.bytes = bytearray(_STAGED_BYTES)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.bytes))
 
 
 class _Graph(NamedTuple):

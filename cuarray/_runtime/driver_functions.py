@@ -90,7 +90,6 @@ def _define() -> None:
         set_context,
         context,
         no_context,
-        runtime.driver_function("cuMemPrefetchAsync") if runtime.can_prefetch else 0,
         runtime.driver_function("cuStreamSynchronize"),
         runtime.current_stream_address,
     )

@@ -38,6 +38,17 @@ template <class Op, class How, class Out, class... In> struct Elementwise {
     return result;
   }
 
+  static __device__ CA_ALWAYS_INLINE Result all_of(Own& in) {
+    if constexpr (How::rolled && width > 1) {
+      return rolled(in, width);
+    } else {
+      Result result;
+#pragma unroll
+      for (int j = 0; j < width; ++j) result.put(j, in.result(j));
+      return result;
+    }
+  }
+
   // Reads all packs, then computes and writes those for which valid(u): their first items are at offset[u].
   template <class Valid>
   static __device__ CA_ALWAYS_INLINE void packs_at(const Head& head, i64 (&offset)[packs][operands], Valid valid) {
@@ -59,9 +70,7 @@ template <class Op, class How, class Out, class... In> struct Elementwise {
     } else {
 #pragma unroll
       for (int u = 0; u < packs; ++u) {
-        Result result;
-#pragma unroll
-        for (int j = 0; j < width; ++j) result.put(j, in[u].result(j));
+        const Result result = all_of(in[u]);
         if (valid(u)) result.template store<How::stores>(head, offset[u]);
       }
     }
@@ -70,11 +79,13 @@ template <class Op, class How, class Out, class... In> struct Elementwise {
   // One pack, or the first `count` items of it.
   static __device__ CA_ALWAYS_INLINE void pack_at(const Head& head, const i64* offset, int count, bool whole) {
     Own in;
-    if (whole) in.template load<How::loads>(head, offset);
-    else in.load_items(head, offset, count);
-    const Result result = rolled(in, count);
-    if (whole) result.template store<How::stores>(head, offset);
-    else result.store_items(head, offset, count);
+    if (whole) {  // all that small arrays have: as short as in the middle of large ones
+      in.template load<How::loads>(head, offset);
+      all_of(in).template store<How::stores>(head, offset);
+    } else {
+      in.load_items(head, offset, count);
+      rolled(in, count).store_items(head, offset, count);
+    }
   }
 };
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "memory_pool.hpp"
+#include "transfers.hpp"
 
 namespace ca::native {
 
@@ -12,7 +13,6 @@ struct Driver {
   int (*set_context)(void*) = nullptr;  // null where there are no contexts
   void* context = nullptr;
   int no_context = 0;                   // the result that says that the thread has none
-  int (*prefetch)(unsigned long, std::size_t, int, unsigned long) = nullptr;  // null where there is nothing to prefetch
   int (*synchronize)(unsigned long) = nullptr;                                // a stream
   void* (*current_stream)() = nullptr;                                        // null: always stream 0
 };
@@ -22,13 +22,12 @@ inline Driver& driver() noexcept {
   return *the_driver;
 }
 
-inline void set_driver(unsigned long set_context, unsigned long context, int no_context, unsigned long prefetch,
-                       unsigned long synchronize, unsigned long current_stream) noexcept {
+inline void set_driver(unsigned long set_context, unsigned long context, int no_context, unsigned long synchronize,
+                       unsigned long current_stream) noexcept {
   Driver& d = driver();
   d.set_context = reinterpret_cast<decltype(d.set_context)>(set_context);
   d.context = reinterpret_cast<void*>(context);
   d.no_context = no_context;
-  d.prefetch = reinterpret_cast<decltype(d.prefetch)>(prefetch);
   d.synchronize = reinterpret_cast<decltype(d.synchronize)>(synchronize);
   d.current_stream = reinterpret_cast<decltype(d.current_stream)>(current_stream);
 }
@@ -81,11 +80,9 @@ inline void release_block(void* payload, std::size_t /*size*/, void* /*info*/) n
 
 // ---- before the CPU reads an array: `bytes` is what to bring there, as a hint
 inline int wait_for_host(unsigned long pointer, unsigned long bytes) noexcept {
-  constexpr unsigned long worth_it = 1ul << 20;  // below this, faulting the pages in is as quick as asking for them
-  constexpr int cpu = -1;
   const Driver& d = driver();
   const unsigned long stream = d.current_stream ? reinterpret_cast<unsigned long>(d.current_stream()) : 0;
-  if (d.prefetch && bytes >= worth_it) d.prefetch(pointer, bytes, cpu, stream);
+  transfer_lend(pointer, bytes, stream);
   int result = d.synchronize(stream);
   if (gave_context(result)) result = d.synchronize(stream);
   if (result) note_error(result);

@@ -8,6 +8,7 @@
 #include "memory_pool.hpp"
 #include "python_functions.hpp"
 #include "record_launch.hpp"
+#include "transfers.hpp"
 
 namespace ca {
 // For compilers that ask now and then whether to go on.
@@ -56,6 +57,10 @@ extern "C" __attribute__((visibility("default"))) const Export ca_exports[] = {
     CA_EXPORT(pool_release_capture),
     CA_EXPORT(pool_lock),
     CA_EXPORT(pool_unlock),
+    CA_EXPORT(transfer_set),
+    CA_EXPORT_LONG(transfer_read),
+    CA_EXPORT_LONG(transfer_write),
+    CA_EXPORT(transfer_lend),
     CA_EXPORT(host_allocate),
     CA_EXPORT(host_release),
     CA_EXPORT(host::launch_on_stream),

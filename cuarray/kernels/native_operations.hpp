@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "native_calls.hpp"
+#include "transfers.hpp"
 
 namespace ca::native {
 
@@ -150,6 +151,7 @@ inline int launch(const Step& step, const std::uint64_t* values, void* stream) n
   const std::int64_t* record = step.record.data();
   alignas(16) std::uint64_t parameter[head_words + most_words];
   for (std::size_t k = 0; k < head_words; ++k) parameter[k] = values[step.sources[k]];
+  take_back(parameter, head_words, stream);
   std::memcpy(parameter + head_words, record + record_head, std::size_t(record[9]) * sizeof *record);
   void* params[] = {parameter};
   return reinterpret_cast<LaunchKernel*>(record[0])(

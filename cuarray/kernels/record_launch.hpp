@@ -2,6 +2,8 @@
 #pragma once
 #include <cstring>
 
+#include "transfers.hpp"
+
 namespace ca {
 
 struct LaunchRecord {
@@ -24,6 +26,7 @@ inline int launch_builtin(unsigned long address, unsigned long stream, unsigned 
                           unsigned long c2) noexcept {
   const LaunchRecord& record = *reinterpret_cast<const LaunchRecord*>(address);
   const unsigned long head[head_words] = {out, a, b, c, a2, b2, c2};
+  take_back(head, head_words, reinterpret_cast<void*>(stream));
   auto* parameter = static_cast<char*>(__builtin_alloca_with_align(sizeof head + record.count * sizeof(long), 8 * 16));
   std::memcpy(parameter, head, sizeof head);
   std::memcpy(parameter + sizeof head, record.words, record.count * sizeof(long));

@@ -14,6 +14,7 @@
 #include <cstdlib>
 
 #include "../memory_pool.hpp"
+#include "../transfers.hpp"
 #include "python_values.hpp"
 
 namespace ca::python {
@@ -246,6 +247,7 @@ inline bool may_write(Recipe& recipe, Object* const* args) {
 inline int launch(const Step& step, const std::uint64_t* head, void* stream) {
   const std::int64_t* record = step.record;
   alignas(16) std::uint64_t parameter[head_words + most_words];
+  take_back(head, head_words, stream);
   std::memcpy(parameter, head, head_words * sizeof *head);
   std::memcpy(parameter + head_words, record + 10, std::size_t(record[9]) * sizeof *record);
   void* params[] = {parameter};

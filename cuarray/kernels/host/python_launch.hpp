@@ -10,6 +10,7 @@
 #pragma once
 #include <cstdlib>
 
+#include "../transfers.hpp"
 #include "python_values.hpp"
 
 namespace ca::python {
@@ -168,6 +169,8 @@ inline Object* call_launcher(Object* object, Object* const* args, std::size_t fl
   if (!pattern) return vectorcall(self->slow, args, count, names);
   void* stream = self->stream;
   if (!stream && current_stream()) stream = current_stream()();
+  for (std::size_t k = 0; k < count; ++k)
+    if (pattern->guards[k].source == pointer) take_back(static_cast<const unsigned long*>(params[k]), 1, stream);
   // From here to the launcher's return nothing of Python's is touched. The caller holds this object, it holds the
   // patterns, and these stay where they are.
   auto* launch = reinterpret_cast<LaunchKernel*>(pattern->record[0]);
