@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -408,16 +409,18 @@ class CuArray:
                 at = operator.index(index[0])
                 if not -self.size <= at < self.size:
                     raise IndexError(f"index {at} is out of bounds for size {self.size}")
-                index = np.unravel_index(at % self.size, self.shape)
+                index = (at,) if self.ndim == 1 else np.unravel_index(at % self.size, self.shape)
             elif len(index) == 1:
                 index = index[0]
             if len(index) != self.ndim:
                 raise ValueError(f"item: {len(index)} indices for an array of {self.ndim} dimensions")
             return self[tuple(int(i) for i in index)].item()
-        if self.size != 1:
+        layout = self._layout
+        if layout.size != 1:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
-        runtime = _runtime.get()
-        return np.frombuffer(runtime.read(self._pointer, self.itemsize), self.dtype)[0].item()
+        data = _runtime.get().read(self._pointer, layout.dtype.itemsize)
+        unpack = _UNPACK.get(layout.dtype.char)
+        return unpack(data)[0] if unpack else np.frombuffer(data, layout.dtype)[0].item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python scalars."""
@@ -916,6 +919,10 @@ def basic_index(key: Any) -> Callable[[np.ndarray], np.ndarray] | None:
 
 def _is_integer_scalar(part: Any) -> bool:
     return isinstance(part, np.ndarray | CuArray) and part.ndim == 0 and part.dtype.kind in "iu"
+
+
+# What `item` makes of bytes, by dtypes' characters, which are struct's. Four times as fast as NumPy.
+_UNPACK = {char: struct.Struct(char).unpack for char in "?bhilqBHILQefd"}
 
 
 class _HostMemory:
