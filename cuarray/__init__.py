@@ -468,6 +468,7 @@ from cuarray._warmup import warmup
 __version__ = "0.1.0"
 ndarray = CuArray
 _when_imported("numba", lambda: _import_module("cuarray._kernel.numba_types"))
+_when_imported("numba.cuda.typing.typeof", lambda: _import_module("cuarray._interop.numba_cuda_types"))
 __all__ = [
     "CompileError",
     "CuArray",

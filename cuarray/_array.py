@@ -357,13 +357,6 @@ class CuArray:
             "stream": runtime.stream or 1,  # 1: the legacy default stream
         }
 
-    @property
-    def _numba_type_(self) -> Any:
-        # Asked for by numba-cuda at each launch; njit's type is registered in _kernel/numba_types.py.
-        from cuarray._interop.numba_calls import array_type
-
-        return array_type(self._layout, self._writeable)
-
     def __dlpack_device__(self) -> tuple[int, int]:
         return _runtime.get().dlpack_device
 

@@ -181,3 +181,16 @@ def test_gpu_memory_on_the_host_backend_is_refused() -> None:
 
     with pytest.raises(TypeError, match="GPU memory"):
         ca.asarray(Foreign())
+
+
+def test_numba_cuda_has_a_type_of_its_own_for_arrays() -> None:
+    pytest.importorskip("numba_cuda")
+    import numba
+    import numba.cuda
+    from numba.cuda.typing.typeof import typeof
+
+    x = ca.ones((3, 4), "float32")
+    assert typeof(x) == numba.types.Array(numba.float32, 2, "C")
+    assert typeof(x.T) == numba.types.Array(numba.float32, 2, "F")
+    assert typeof(ca.broadcast_to(x, (2, 3, 4))) == numba.types.Array(numba.float32, 3, "A", readonly=True)
+    assert numba.typeof(x) != typeof(x)

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections import namedtuple
 
+import cppyy
 import numba
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from strategies import Pair as Arrays
 from strategies import pairs
 
 import cuarray as ca
+from cuarray import _runtime
 from cuarray._array import new
 from cuarray._dtypes import DTYPES
 from cuarray._runtime import ForeignMemory
@@ -45,6 +47,27 @@ def attributes(x):
 @numba.njit
 def length(x):
     return len(x)
+
+
+def test_functions_of_arrays_of_both_kinds() -> None:
+    @numba.njit
+    def first(x):
+        return x.shape[0]
+
+    for kinds in ((ca, np), (np, ca)):
+        dtype = "float32" if kinds[0] is ca else "float64"
+        for _ in range(3):
+            assert [first(kind.ones(n, dtype)) for n, kind in enumerate(kinds, 3)] == [3, 4]
+
+
+def test_calls_wait_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = ca.ones(3)
+    cppyy.cppdef("long cuarray_first(double* x) { return x[0]; }")
+    assert cppyy.gbl.cuarray_first(x) == 1  # from here on cppyy may ask arrays for buffers
+    length(x)
+    waited = []
+    monkeypatch.setattr(_runtime.get(), "synchronize", lambda: waited.append(1))
+    assert length(x) == 3 and not waited
 
 
 # Every dtype, number of dimensions and layout is compiled anew.

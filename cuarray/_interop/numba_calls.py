@@ -28,7 +28,6 @@ from cuarray._kernel.device_functions import Call, DeviceFunction
 from cuarray._kernel.module import Module
 from cuarray._kernel.numba_arrays import CuArrayType
 from cuarray._kernel.numba_launch import ModuleType
-from cuarray._layout import Layout
 from cuarray._runtime import LinkedCode
 
 _CPU = "cpu"
@@ -204,15 +203,7 @@ def _target() -> str:
     return _CPU if given is None else f"sm_{given[0]}{given[1]}"
 
 
-# ---- what numba-cuda sees of arrays and modules
-
-
-@functools.cache
-def array_type(layout: Layout, writeable: bool) -> types.Array:
-    """What numba-cuda takes a CuArray for; numba's njit has a type of its own for it."""
-    order: Any = "C" if layout.c_contiguous else "F" if layout.f_contiguous else "A"
-    dtype: Any = from_dtype(layout.dtype)
-    return types.Array(dtype, layout.ndim, order, readonly=not writeable)
+# ---- what numba-cuda sees of modules
 
 
 def module_type(module: Module) -> types.Type:

@@ -62,11 +62,13 @@ class CuArrayType(types.Type):
         self.writeable = writeable
         # NumPy's equality of dtypes does not look at the class that a struct came from, and their `str` not at fields.
         self.struct = f"{struct_name(dtype)} {dtype!r}" if is_struct(dtype) else ""
+        # Each call from Python hashes it.
+        self._key = self.struct or self.dtype.str, ndim, layout, writeable, _MODEL
         super().__init__(f"CuArray({dtype}, {ndim}d, {layout}{'' if writeable else ', read-only'})")
 
     @property
     def key(self) -> Any:
-        return self.struct or self.dtype.str, self.ndim, self.layout, self.writeable, _MODEL
+        return self._key
 
     def can_convert_to(self, typingctx: Any, other: Any) -> Any:
         if (

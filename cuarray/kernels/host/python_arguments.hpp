@@ -102,6 +102,11 @@ template <class View> View from_words(unsigned long words) {
 // bf_getbuffer of CuArray. On failure the view must be empty: cppyy looks at it without asking for the result.
 inline int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   std::memset(view, 0, sizeof *view);
+  // So numba asks what an argument of a compiled function is; it has another way, which does not wait for the device.
+  if ((flags | PyBUF_WRITABLE) == PyBUF_RECORDS) {
+    PyErr_SetNone(PyExc_BufferError);
+    return -1;
+  }
   PyObject* lent = PyObject_CallFunction(lend_buffer, "Oi", self, flags);
   if (!lent) return -1;
   const int result = PyObject_GetBuffer(lent, view, flags);
