@@ -54,7 +54,7 @@ def compile_all(header: str, names: Sequence[str], architecture: str) -> None:
 def short_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pack a thread and each functor's code once: that it compiles does not depend on how often it is there."""
     functors = frozenset(row.functor.rpartition(":")[2] for row in ELEMENTWISE.values()) | {"Identity"}
-    short = dataclasses.replace(_tuning.ELEMENTWISE, bytes_in_flight=1, rolled=functors)
+    short = dataclasses.replace(_tuning.ELEMENTWISE, bytes_in_flight=1, single_items=0, rolled=functors)
     monkeypatch.setattr(_tuning, "ELEMENTWISE", short)
 
 

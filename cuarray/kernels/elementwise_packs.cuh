@@ -75,18 +75,6 @@ template <class Op, class How, class Out, class... In> struct Elementwise {
       }
     }
   }
-
-  // One pack, or the first `count` items of it.
-  static __device__ CA_ALWAYS_INLINE void pack_at(const Head& head, const i64* offset, int count, bool whole) {
-    Own in;
-    if (whole) {  // all that small arrays have: as short as in the middle of large ones
-      in.template load<How::loads>(head, offset);
-      all_of(in).template store<How::stores>(head, offset);
-    } else {
-      in.load_items(head, offset, count);
-      rolled(in, count).store_items(head, offset, count);
-    }
-  }
 };
 
 // The bytes from an item of a contiguous operand to the next.
@@ -108,23 +96,29 @@ template <class Out, class... In> __device__ CA_ALWAYS_INLINE void contiguous_of
 template <class Op, class How, class Out, class... In>
 __global__ void __launch_bounds__(How::threads) elementwise_packs(Contiguous p) {
   using Body = Elementwise<Op, How, Out, In...>;
-  constexpr int between = How::threads * How::width, tile = between * How::packs;
+  constexpr int tile = How::threads * How::width * How::packs;
   const bool aligned = How::width == 1 || Body::aligned(p.head);
   for (i64 first = i64(blockIdx.x) * tile; first < p.size; first += i64(gridDim.x) * tile) {
-    const i64 item = first + int(threadIdx.x) * How::width;
-    if (aligned && first + tile <= p.size) {
+    const int here = p.size - first < tile ? int(p.size - first) : tile;
+    if (How::width * How::packs > 1 && aligned && here == tile) {
       i64 offset[How::packs][Body::operands];
 #pragma unroll
-      for (int u = 0; u < How::packs; ++u) contiguous_offsets<Out, In...>(item + u * between, offset[u]);
+      for (int u = 0; u < How::packs; ++u)
+        contiguous_offsets<Out, In...>(first + (u * How::threads + int(threadIdx.x)) * How::width, offset[u]);
       Body::packs_at(p.head, offset, [](int) { return true; });
     } else {
+      // Neighbouring threads have neighbouring items.
+      constexpr int each = How::width * How::packs < 8 ? How::width * How::packs : 8;
+      using Items = Elementwise<Op, typename How::template of_items<each>, Out, In...>;
 #pragma unroll 1
-      for (int u = 0; u < How::packs; ++u) {
-        const i64 at = item + u * between, left = p.size - at;
-        if (left <= 0) break;
-        i64 offset[Body::operands];
-        contiguous_offsets<Out, In...>(at, offset);
-        Body::pack_at(p.head, offset, left < How::width ? int(left) : How::width, aligned && left >= How::width);
+      for (int begin = int(threadIdx.x); begin < here; begin += How::threads * each) {
+        i64 offset[each][Body::operands];
+#pragma unroll
+        for (int u = 0; u < each; ++u) {
+          const int at = begin + u * How::threads;
+          contiguous_offsets<Out, In...>(first + (at < here ? at : here - 1), offset[u]);  // the last one, not written
+        }
+        Items::packs_at(p.head, offset, [=](int u) { return begin + u * How::threads < here; });
       }
     }
   }
@@ -158,7 +152,9 @@ __global__ void __launch_bounds__(How::threads) elementwise_rows(PackedRows<Inde
       for (Index n = own; n < packs && n < first + tile; n += How::threads) {
         i64 offset[Body::operands];
         offsets_of(n, p.axis, p.strides, offset);
-        Body::pack_at(p.head, offset, How::width, false);
+        typename Body::Own in;
+        in.load_items(p.head, offset, How::width);
+        Body::rolled(in, How::width).store_items(p.head, offset, How::width);
       }
     }
   }

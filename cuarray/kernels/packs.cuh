@@ -299,6 +299,8 @@ struct Inputs<Op, Outputs, Width, indices<K...>, In...> : Input<K, In, Width>...
 template <int Threads, int Packs, int Width, bool Rolled, int LoadPolicy, int StorePolicy> struct How {
   static constexpr int threads = Threads, packs = Packs, width = Width, loads = LoadPolicy, stores = StorePolicy;
   static constexpr bool rolled = Rolled;
+  // The same for so many single items.
+  template <int Count> using of_items = How<Threads, Count, 1, Rolled, LoadPolicy, StorePolicy>;
 };
 
 }  // namespace ca
