@@ -740,7 +740,7 @@ def test_scratch_blocks_are_filled_in_order_with_their_use() -> None:
     """On the stream that uses them; while it is captured, on another one and at once, for the graph must not do it."""
     pool = FakePool()
     fills = [cling.evaluate(f"&::fake::{name}", "the fake driver") for name in ("fill", "wait")]
-    pool.set_fills(*fills)
+    pool.set_fills(*fills, 0, 0)
     pool.add_stream(A, True)
     pool.on(A, pool.allocate_scratch, 5000)
     assert (pool.fake.filled_on(), pool.fake.waited_for()) == (A, 0)
@@ -753,6 +753,31 @@ def test_scratch_blocks_are_filled_in_order_with_their_use() -> None:
     assert int(pool.allocate_scratch(5000)) != block  # the graph's
     pool.release_capture(capture)
     assert int(pool.allocate_scratch(5000)) == block
+
+
+def test_new_memory_is_brought_to_the_device() -> None:
+    """Once, in order with the stream it is first used on; but not while a graph is captured."""
+    calls = []
+    prefetch = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p)(
+        lambda *call: calls.append(call) or 0
+    )
+    pool = FakePool()
+    pool.set_fills(0, 0, ctypes.cast(prefetch, ctypes.c_void_p).value, 5)
+    pool.add_stream(A, True)
+    block = int(pool.on(A, pool.allocate, 4 << 20))
+    assert calls == [(block, 4 << 20, 5, A)]
+    pool.free(block, 4 << 20)
+    assert int(pool.on(A, pool.allocate, 4 << 20)) == block and len(calls) == 1
+    small = int(pool.allocate(100))
+    slab, nbytes, device, stream = calls[1]
+    assert slab <= small < slab + nbytes and (device, stream) == (5, None)
+    pool.allocate(100)
+    capture = int(pool.begin_capture())
+    pool.join_capture(capture, A)
+    pool.on(A, pool.allocate, 8 << 20)
+    assert len(calls) == 2
+    pool.leave_capture(A)
+    pool.release_capture(capture)
 
 
 def test_large_and_trimmed_scratch_blocks() -> None:

@@ -38,8 +38,8 @@ class Driver:
             (self.create_event, ctypes.POINTER(VOID), INT),
             (self.record_event, VOID, VOID),
             (self.synchronize, VOID),
-            (self.prefetch, VOID, SIZE, INT, VOID),
             (self.is_capturing, VOID, ctypes.POINTER(INT)),
+            (self.prefetch, VOID, SIZE, INT, VOID),
         )
         self.functions = [ctypes.CFUNCTYPE(INT, *types)(function) for function, *types in signatures]
         self.addresses = (VOID * len(signatures))(*(ctypes.cast(f, VOID).value for f in self.functions))

@@ -45,7 +45,7 @@ _ATTACH_GLOBAL = 1  # CU_MEM_ATTACH_GLOBAL
 _STAGED_BYTES, _NO_STAGING = 1 << 16, -1  # as in kernels/transfers.hpp
 _TRANSFER_FUNCTIONS = (
     "cuMemcpyDtoHAsync", "cuMemcpyHtoDAsync", "cuStreamSynchronize", "cuMemHostAlloc", "cuEventCreate", "cuEventRecord",
-    "cuEventSynchronize", "cuMemPrefetchAsync", "cuStreamIsCapturing",
+    "cuEventSynchronize", "cuStreamIsCapturing",
 )  # fmt: skip
 
 
@@ -108,16 +108,19 @@ class CudaRuntime(Runtime):
             int(free) * 9 // 10,
         )
         self.pool.set_events(*map(self._entry_point, _EVENT_FUNCTIONS))
-        self.pool.set_fills(self._entry_point("cuMemsetD8Async"), self._entry_point("cuStreamSynchronize"))
+        self.can_prefetch = bool(properties.concurrent_managed_access)
+        prefetch = self._entry_point("cuMemPrefetchAsync") if self.can_prefetch else 0
+        self.pool.set_fills(
+            self._entry_point("cuMemsetD8Async"),
+            self._entry_point("cuStreamSynchronize"),
+            prefetch,
+            self.device.device_id,
+        )
         least, greatest = self._call("cuCtxGetStreamPriorityRange")
         self.stream_priorities = (int(least), int(greatest))
         self.has_clusters = self.device.compute_capability.major >= 9
-        self.can_prefetch = bool(properties.concurrent_managed_access)
         self._transfers, self._cell = native.functions("transfer_"), _Cell()
-        functions = [
-            self._entry_point(name) if self.can_prefetch or name != "cuMemPrefetchAsync" else 0
-            for name in _TRANSFER_FUNCTIONS
-        ]
+        functions = [*map(self._entry_point, _TRANSFER_FUNCTIONS), prefetch]
         addresses = (ctypes.c_uint64 * len(functions))(*functions)
         self._transfers.set(ctypes.addressof(addresses), self.device.device_id)
         self._code = DeviceCode(self)

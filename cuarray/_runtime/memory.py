@@ -138,9 +138,10 @@ class MemoryPool:
         self._native.set_events(self._pool, *functions)
         self.has_events = True
 
-    def set_fills(self, fill: int, synchronize: int) -> None:
-        """The driver's functions that set memory in order with a stream and wait for a stream, by their addresses."""
-        self._native.set_fills(self._pool, fill, synchronize)
+    def set_fills(self, fill: int, synchronize: int, prefetch: int, device: int) -> None:
+        """The driver's functions that set memory in order with a stream, wait for a stream, and bring new memory to a
+        device (0: there is no need), by their addresses."""
+        self._native.set_fills(self._pool, fill, synchronize, prefetch, device)
 
     def add_stream(self, stream: int, blocking: bool) -> None:
         """Work may be queued on this stream from now on; once for each who uses it."""

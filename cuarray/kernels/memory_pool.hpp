@@ -47,10 +47,13 @@ struct EventFunctions {
   int (*destroy)(void* event);
 };
 
-// A driver's functions that set memory to a byte's value in order with a stream, and wait for a stream; as in CUDA.
+// A driver's functions that set memory to a byte's value in order with a stream, and wait for a stream; and one, or
+// null, that brings managed memory to a device. As in CUDA.
 struct FillFunctions {
   int (*fill)(unsigned long pointer, unsigned char value, std::size_t bytes, void* stream);
   int (*synchronize)(void* stream);
+  int (*prefetch)(unsigned long pointer, std::size_t bytes, int device, void* stream);
+  int device;
 };
 
 // A point in a stream's work.
@@ -415,6 +418,9 @@ struct MemoryPool {
       if (!limit || (reserved <= limit && bytes <= limit - reserved)) last_error = allocate(&pointer, bytes, flags);
       if (last_error == success && pointer) {
         reserved += bytes;
+        // Kernels would fault new pages in one after another.
+        if (fills.prefetch && capturing.empty())
+          fills.prefetch(reinterpret_cast<unsigned long>(pointer), bytes, fills.device, get_current_stream());
         return reinterpret_cast<unsigned long>(pointer);
       }
       if (trimmed) return 0;
@@ -554,11 +560,14 @@ inline void pool_set_events(unsigned long pool, unsigned long create, unsigned l
   events.destroy = reinterpret_cast<int (*)(void*)>(destroy);
 }
 
-// The driver's cuMemsetD8Async and cuStreamSynchronize, by their addresses.
-inline void pool_set_fills(unsigned long pool, unsigned long fill, unsigned long synchronize) noexcept {
+// The driver's cuMemsetD8Async, cuStreamSynchronize and, if pages move, cuMemPrefetchAsync, by their addresses.
+inline void pool_set_fills(unsigned long pool, unsigned long fill, unsigned long synchronize, unsigned long prefetch,
+                           int device) noexcept {
   FillFunctions& fills = pool_at(pool).fills;
   fills.fill = reinterpret_cast<int (*)(unsigned long, unsigned char, std::size_t, void*)>(fill);
   fills.synchronize = reinterpret_cast<int (*)(void*)>(synchronize);
+  fills.prefetch = reinterpret_cast<int (*)(unsigned long, std::size_t, int, void*)>(prefetch);
+  fills.device = device;
 }
 
 // From now on work may be queued on this stream; once for each who uses it. Only where there are events.

@@ -27,8 +27,8 @@ struct TransferFunctions {
   int (*create_event)(void** event, unsigned flags);
   int (*record_event)(void* event, void* stream);
   int (*synchronize_event)(void* event);
-  int (*prefetch)(unsigned long pointer, std::size_t bytes, int device, void* stream);  // null: pages do not move
   int (*is_capturing)(void* stream, int* status);
+  int (*prefetch)(unsigned long pointer, std::size_t bytes, int device, void* stream);  // null: pages do not move
 };
 
 // ---- a few bytes
