@@ -2,7 +2,7 @@
 
 Three questions: how memory grows with definitions (each a new source and a new instance of its template, launched
 once), that launches of one kernel keep nothing, and that threads which define and launch at the same time get right
-results.
+results. Each in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import multiprocessing
 import os
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 
 import cuarray as ca
+from cuarray._runtime import cling
 
 SOURCE = "template <class T> __global__ void set(T* x) {{ x[threadIdx.x] = T({value}) + T(threadIdx.x); }}"
 SIZE = 16
@@ -47,7 +50,14 @@ def definitions(count: int) -> dict[str, Any]:
         if (value + 1) % max(count // 10, 1) == 0:
             gc.collect()
             each = (resident() - start) / (value + 1)
-            steps.append({"definitions": value + 1, "bytes_each": each, "arrays": ca.cuda.memory_info().used})
+            steps.append(
+                {
+                    "definitions": value + 1,
+                    "bytes_each": each,
+                    "arrays": ca.cuda.memory_info().used,
+                    "mappings": cling.count_mappings(),
+                }
+            )
             print(f"{value + 1:>7} definitions: {each / 1024:6.1f} KiB each", flush=True)
     return {"count": count, "wrong": wrong, "seconds_each": (time.perf_counter() - began) / count, "steps": steps}
 
@@ -120,12 +130,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
-    results = {
-        "backend": "cuda" if ca.cuda.is_available() else "host",
-        "launches": launches(options.launches),
-        "threads": threads(options.threads, options.seconds),
-        "definitions": definitions(options.definitions),
-    }
+    results: dict[str, Any] = {"backend": "cuda" if ca.cuda.is_available() else "host"}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        results["launches"] = pool.submit(launches, options.launches).result()
+        results["threads"] = pool.submit(threads, options.threads, options.seconds).result()
+        results["definitions"] = pool.submit(definitions, options.definitions).result()
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)

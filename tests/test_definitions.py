@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -13,7 +15,7 @@ from process import in_threads
 
 import cuarray as ca
 from cuarray._kernel.declarations import read
-from cuarray._runtime import Source, nvrtc
+from cuarray._runtime import Source, cling, nvrtc
 
 # ---- reading declarations
 
@@ -443,3 +445,14 @@ def test_threads_define_sources_that_see_each_other() -> None:
             assert x.tolist() == [value]
 
     in_threads(4, work)
+
+
+def test_too_many_mappings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(code: str) -> None:
+        raise SyntaxError("Failed to parse the given C++ code\ncling JIT session error: Cannot allocate memory\n")
+
+    monkeypatch.setattr(cling, "interpreter", lambda: SimpleNamespace(cppdef=refuse))
+    with pytest.raises(ca.CompileError, match=r"one too many does not compile:(.|\n)*vm\.max_map_count") as caught:
+        cling.define("int x;", "one too many")
+    mappings = int(re.search(r"has ([\d,]+) memory mappings", str(caught.value))[1].replace(",", ""))
+    assert 100 < mappings < 100_000

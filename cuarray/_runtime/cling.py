@@ -77,7 +77,21 @@ def define(code: str, what: str) -> None:
             message = re.sub(r"^Failed to parse the given C\+\+ code\s*", "", str(error))
             if "Failed to materialize symbols" in message:
                 message = _UNDEFINED
+            elif "JIT session error: Cannot allocate memory" in message:
+                message += (
+                    f"\nThe process has {count_mappings():,} memory mappings, of which every definition takes six or "
+                    "more; Linux allows as many as `sysctl vm.max_map_count` says (65,530 unless root raises it)"
+                )
             raise CompileError(f"{what} does not compile:\n{message.strip()}") from None
+
+
+def count_mappings() -> int:
+    """The mappings of this process's memory: each definition's code, constants and variables are some of them."""
+    try:
+        with open("/proc/self/maps") as file:
+            return sum(1 for _ in file)
+    except OSError:
+        return 0
 
 
 _defined: set[str] = set()
