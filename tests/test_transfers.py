@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -30,6 +31,8 @@ class Driver:
         self.pending: list[tuple[int, int, int]] = []
         self.memory: list[Any] = []
         self.capturing = False
+        self.fails_after: int | None = None
+        self.lock = threading.RLock()
         signatures = (
             (self.to_host, VOID, VOID, SIZE, VOID),
             (self.to_device, VOID, VOID, SIZE, VOID),
@@ -39,6 +42,7 @@ class Driver:
             (self.record_event, VOID, VOID),
             (self.synchronize, VOID),
             (self.is_capturing, VOID, ctypes.POINTER(INT)),
+            (self.set_context, VOID),
             (self.prefetch, VOID, SIZE, INT, VOID),
         )
         self.functions = [ctypes.CFUNCTYPE(INT, *types)(function) for function, *types in signatures]
@@ -50,14 +54,20 @@ class Driver:
         return 0
 
     def to_device(self, to: int, source: int, nbytes: int, stream: int | None) -> int:
-        self.pending.append((to, source, nbytes))
+        if self.fails_after is not None:
+            self.fails_after -= 1
+            if self.fails_after <= 0:
+                return 719
+        with self.lock:
+            self.pending.append((to, source, nbytes))
         return 0
 
     def synchronize(self, stream: int | None) -> int:
-        self.calls.append(("synchronize",))
-        for to, source, nbytes in self.pending:
-            ctypes.memmove(to, source, nbytes)
-        self.pending.clear()
+        with self.lock:
+            self.calls.append(("synchronize",))
+            for to, source, nbytes in self.pending:
+                ctypes.memmove(to, source, nbytes)
+            self.pending.clear()
         return 0
 
     def allocate(self, out: Any, nbytes: int, flags: int) -> int:
@@ -78,6 +88,11 @@ class Driver:
 
     def is_capturing(self, stream: int | None, out: Any) -> int:
         out[0] = int(self.capturing)
+        return 0
+
+    def set_context(self, context: int) -> int:
+        assert context == 7
+        self.calls.append(("set_context",))
         return 0
 
     def prefetched(self) -> list[tuple[Any, ...]]:
@@ -101,12 +116,12 @@ def fakes() -> SimpleNamespace:
 def driver(fakes: SimpleNamespace) -> Iterator[Driver]:
     if not _runtime.get().host_is_device:
         pytest.skip("the driver is needed")
-    fakes.functions.set(ctypes.addressof(fakes.driver.addresses), 3)
+    fakes.functions.set(ctypes.addressof(fakes.driver.addresses), 7, 3)
     try:
         yield fakes.driver
     finally:
         nothing = (VOID * len(fakes.driver.functions))()
-        fakes.functions.set(ctypes.addressof(nothing), 0)
+        fakes.functions.set(ctypes.addressof(nothing), 0, 0)
 
 
 def test_what_is_written_may_change_at_once(driver: Driver, fakes: SimpleNamespace) -> None:
@@ -119,6 +134,30 @@ def test_what_is_written_may_change_at_once(driver: Driver, fakes: SimpleNamespa
     out = np.empty(1000, np.int32)
     assert fakes.functions.read(targets[49].ctypes.data, out.ctypes.data, out.nbytes, 0) == 0
     assert (out == 49).all() and (targets == np.arange(50)[:, None]).all()
+
+
+@pytest.mark.parametrize("nbytes", [1, 1 << 16, (1 << 16) + 1, 1 << 21, (1 << 21) + 1, 100_000_001])
+def test_large_pieces_by_several_threads(driver: Driver, fakes: SimpleNamespace, nbytes: int) -> None:
+    for seed in range(2):
+        source = np.random.default_rng(seed).integers(0, 256, nbytes, np.uint8)
+        target, expected = np.zeros(nbytes + 2, np.uint8), np.pad(source, 1)
+        assert fakes.functions.write(target.ctypes.data + 1, source.ctypes.data, nbytes, 0) == 0
+        source[:] = 0
+        driver.synchronize(0)
+        assert (target == expected).all()
+
+
+def test_a_failing_driver(driver: Driver, fakes: SimpleNamespace) -> None:
+    """What went wrong is returned, and the next piece goes well."""
+    source, target = np.ones(10_000_000, np.uint8), np.zeros(10_000_000, np.uint8)
+    for failing in (1, 2, 3):
+        driver.fails_after = failing
+        assert fakes.functions.write(target.ctypes.data, source.ctypes.data, source.nbytes, 0) == 719
+        driver.fails_after = None
+        assert fakes.functions.write(target.ctypes.data, source.ctypes.data, source.nbytes, 0) == 0
+        driver.synchronize(0)
+        assert target.all()
+        target[:] = 0
 
 
 def test_lent_arrays_are_taken_back_by_the_first_launch(driver: Driver, fakes: SimpleNamespace) -> None:

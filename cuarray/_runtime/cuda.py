@@ -45,7 +45,7 @@ _ATTACH_GLOBAL = 1  # CU_MEM_ATTACH_GLOBAL
 _STAGED_BYTES, _NO_STAGING = 1 << 16, -1  # as in kernels/transfers.hpp
 _TRANSFER_FUNCTIONS = (
     "cuMemcpyDtoHAsync", "cuMemcpyHtoDAsync", "cuStreamSynchronize", "cuMemHostAlloc", "cuEventCreate", "cuEventRecord",
-    "cuEventSynchronize", "cuStreamIsCapturing",
+    "cuEventSynchronize", "cuStreamIsCapturing", "cuCtxSetCurrent",
 )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ class CudaRuntime(Runtime):
         self._transfers, self._cell = native.functions("transfer_"), _Cell()
         functions = [*map(self._entry_point, _TRANSFER_FUNCTIONS), prefetch]
         addresses = (ctypes.c_uint64 * len(functions))(*functions)
-        self._transfers.set(ctypes.addressof(addresses), self.device.device_id)
+        self._transfers.set(ctypes.addressof(addresses), self.context[1], self.device.device_id)
         self._code = DeviceCode(self)
 
     # ---- the driver
@@ -252,7 +252,7 @@ class CudaRuntime(Runtime):
             self._copy("cuMemcpyHtoD", pointer, address, source.nbytes)
 
     def _transfer(self, function: Callable[..., int], *arguments: int) -> bool:
-        """Whether a few bytes could be copied through pinned memory (kernels/transfers.hpp)."""
+        """Whether there was pinned memory to copy through (kernels/transfers.hpp)."""
         stream = self.stream
         result = function(*arguments, stream)
         if result == _INVALID_CONTEXT:  # this thread has not used CUDA yet

@@ -1,8 +1,8 @@
-// What passes between the CPU and a GPU besides launches: a few bytes, which are copied, and large arrays, whose pages
-// move.
+// What passes between the CPU and a GPU besides launches: copies of bytes, and large arrays, whose pages move.
 //
-// A few bytes go through pinned memory: to touch managed memory itself would move its page, there and back. What is
-// written is copied at once, and reaches the device in order with the stream; what is read is waited for.
+// Copies go through pinned memory: to touch managed memory itself would move its page, there and back. What is written
+// is copied at once, and reaches the device in order with the stream; what is read is waited for. Large pieces are
+// copied by several threads, as one cannot read ordinary memory as fast as the device can be written to.
 //
 // An array that the CPU asked for is lent: its pages are prefetched to the CPU by whoever lends it, and the first launch
 // after that which has an address in it for an argument prefetches them back (48 GB/s on an H100, against 12 if kernels
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstring>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "process_wide.hpp"
@@ -28,12 +29,13 @@ struct TransferFunctions {
   int (*record_event)(void* event, void* stream);
   int (*synchronize_event)(void* event);
   int (*is_capturing)(void* stream, int* status);
+  int (*set_context)(void* context);
   int (*prefetch)(unsigned long pointer, std::size_t bytes, int device, void* stream);  // null: pages do not move
 };
 
-// ---- a few bytes
-constexpr std::size_t staged_bytes = 1 << 16;  // at most
-constexpr int no_staging = -1;                 // all of it is in use: do without
+// ---- copies
+constexpr std::size_t small_bytes = 1 << 16, large_bytes = 1 << 21;  // of a piece of pinned memory
+constexpr int no_staging = -1;                                       // all of it is in use: do without
 
 struct Staging {
   char* memory;
@@ -41,58 +43,76 @@ struct Staging {
   bool pending;  // until the event is reached, the device may still have to read the memory
 };
 
-struct Transfers {
-  TransferFunctions driver{};
-  int device = 0;
-  std::mutex mutex;
+// Pieces of pinned memory, made when the first is wanted.
+struct StagingPool {
+  std::size_t bytes, count;
+  std::mutex mutex{};
   bool made = false;
-  std::vector<Staging> free;
+  std::vector<Staging> free{};
 
   // A driver's result, or no_staging.
-  int take(Staging& out) {
-    constexpr std::size_t count = 16;
+  int take(const TransferFunctions& driver, Staging& out) {
     constexpr unsigned portable = 1, no_timing = 2;
     const std::lock_guard lock(mutex);
     if (!made) {
       void* memory = nullptr;
-      if (const int failed = driver.allocate_pinned(&memory, count * staged_bytes, portable)) return failed;
+      if (const int failed = driver.allocate_pinned(&memory, count * bytes, portable)) return failed;
       made = true;
       for (std::size_t k = 0; k < count; ++k) {
-        Staging one{static_cast<char*>(memory) + k * staged_bytes, nullptr, false};
+        Staging one{static_cast<char*>(memory) + k * bytes, nullptr, false};
         if (driver.create_event(&one.event, no_timing) == 0) free.push_back(one);
       }
     }
     if (free.empty()) return no_staging;
     out = free.back();
     free.pop_back();
-    const int failed = out.pending ? driver.synchronize_event(out.event) : 0;
-    if (failed) free.push_back(out);
-    out.pending = false;
-    return failed;
+    return 0;
   }
   void give(const Staging& one) {
     const std::lock_guard lock(mutex);
     free.insert(one.pending ? free.begin() : free.end(), one);  // what is still to be read is wanted last
   }
 };
+
+struct Transfers {
+  TransferFunctions driver{};
+  void* context = nullptr;
+  int device = 0;
+  StagingPool small{small_bytes, 16}, large{large_bytes, 8};
+
+  // Fills the memory, which is not pending any more, and has it copied.
+  int write(Staging& one, unsigned long to, unsigned long from, std::size_t bytes, void* stream) const {
+    if (const int failed = one.pending ? driver.synchronize_event(one.event) : 0) return failed;
+    one.pending = false;
+    std::memcpy(one.memory, reinterpret_cast<const void*>(from), bytes);
+    if (const int failed = driver.to_device(to, one.memory, bytes, stream)) return failed;
+    one.pending = driver.record_event(one.event, stream) == 0;
+    return one.pending ? 0 : driver.synchronize(stream);
+  }
+};
 CA_PROCESS_WIDE(Transfers*, transfers_instance, new Transfers)  // never destroyed: threads may outlive main()
 inline Transfers& transfers() noexcept { return *transfers_instance(); }
 
-inline void transfer_set(unsigned long functions, int device) noexcept {
+inline void transfer_set(unsigned long functions, unsigned long context, int device) noexcept {
   std::memcpy(&transfers().driver, reinterpret_cast<const void*>(functions), sizeof(TransferFunctions));
+  transfers().context = reinterpret_cast<void*>(context);
   transfers().device = device;
 }
 
-// `bytes` of them, at most staged_bytes, once all work on the stream so far is done.
+// At most small_bytes, once all work on the stream so far is done.
 inline int transfer_read(unsigned long from, unsigned long to, unsigned long bytes, unsigned long stream) noexcept {
   Transfers& own = transfers();
   void* const on = reinterpret_cast<void*>(stream);
   Staging one;
-  if (const int failed = own.take(one)) return failed;
-  int failed = own.driver.to_host(one.memory, from, bytes, on);
+  if (const int failed = own.small.take(own.driver, one)) return failed;
+  int failed = one.pending ? own.driver.synchronize_event(one.event) : 0;
+  if (!failed) {
+    one.pending = false;
+    failed = own.driver.to_host(one.memory, from, bytes, on);
+  }
   if (!failed) failed = own.driver.synchronize(on);
   if (!failed) std::memcpy(reinterpret_cast<void*>(to), one.memory, bytes);
-  own.give(one);
+  own.small.give(one);
   return failed;
 }
 
@@ -100,16 +120,37 @@ inline int transfer_read(unsigned long from, unsigned long to, unsigned long byt
 inline int transfer_write(unsigned long to, unsigned long from, unsigned long bytes, unsigned long stream) noexcept {
   Transfers& own = transfers();
   void* const on = reinterpret_cast<void*>(stream);
-  Staging one;
-  if (const int failed = own.take(one)) return failed;
-  std::memcpy(one.memory, reinterpret_cast<const void*>(from), bytes);
-  int failed = own.driver.to_device(to, one.memory, bytes, on);
-  if (!failed) {
-    one.pending = own.driver.record_event(one.event, on) == 0;
-    if (!one.pending) failed = own.driver.synchronize(on);
+  const bool large = bytes > small_bytes;
+  StagingPool& pool = large ? own.large : own.small;
+  std::atomic<unsigned long> done{0};
+  std::atomic<int> result{0};
+  // Piece by piece, as long as there are any and nothing went wrong.
+  auto work = [&](bool first) noexcept {
+    if (!first && own.driver.set_context(own.context)) return;
+    Staging one;
+    const int none = pool.take(own.driver, one);
+    if (none) {
+      if (first) result = none;  // others' help is not needed
+      return;
+    }
+    while (!result) {
+      const unsigned long at = done.fetch_add(pool.bytes);
+      if (at >= bytes) break;
+      const unsigned long left = bytes - at;
+      if (const int failed = own.write(one, to + at, from + at, left < pool.bytes ? left : pool.bytes, on)) result = failed;
+    }
+    pool.give(one);
+  };
+  constexpr unsigned most = 6;  // more do not read faster
+  const unsigned long pieces = (bytes + pool.bytes - 1) / pool.bytes, cores = std::thread::hardware_concurrency();
+  std::vector<std::thread> helpers;
+  try {
+    for (unsigned long k = 1; k < most && k < pieces && k < cores; ++k) helpers.emplace_back(work, false);
+  } catch (...) {  // fewer do it, too
   }
-  own.give(one);
-  return failed;
+  work(true);
+  for (std::thread& helper : helpers) helper.join();
+  return result;
 }
 
 // ---- large arrays
