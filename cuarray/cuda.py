@@ -48,6 +48,7 @@ __all__ = [
     "Graph",
     "IllegalAddressError",
     "LaunchError",
+    "BlockSize",
     "MemoryInfo",
     "NoDeviceError",
     "OutOfMemoryError",
@@ -84,6 +85,14 @@ __all__ = [
 ]
 
 
+class BlockSize(NamedTuple):
+    """The pool's blocks of one size; an array has the smallest block that holds it."""
+
+    nbytes: int
+    used: int  # how many arrays, and scratch memory of launches, have
+    free: int  # how many are kept; parts of slabs that were never used are not among them
+
+
 class MemoryInfo(NamedTuple):
     """The memory pool, in bytes."""
 
@@ -91,6 +100,12 @@ class MemoryInfo(NamedTuple):
     reserved: int  # taken from the driver: in arrays, or kept for new ones
     peak: int  # the most that was ever in arrays
     limit: int  # the most that may be taken from the driver
+    sizes: tuple[BlockSize, ...]  # of the blocks that there are, from the smallest on
+
+    @property
+    def cached(self) -> int:
+        """What is kept for new arrays: reserved and not used."""
+        return self.reserved - self.used
 
 
 def is_available() -> bool:
@@ -108,11 +123,13 @@ def memory_info() -> MemoryInfo:
 
     >>> import cuarray as ca
     >>> x = ca.zeros(1000)
-    >>> ca.cuda.memory_info().used >= x.nbytes
+    >>> info = ca.cuda.memory_info()
+    >>> info.used >= x.nbytes and any(size.nbytes == 8192 and size.used for size in info.sizes)
     True
     """
-    used, reserved, peak, limit, _count = _runtime.get().pool.statistics()
-    return MemoryInfo(used, reserved, peak, limit)
+    pool = _runtime.get().pool
+    used, reserved, peak, limit, _count = pool.statistics()
+    return MemoryInfo(used, reserved, peak, limit, tuple(BlockSize(*size) for size in pool.sizes()))
 
 
 def set_memory_limit(limit: int) -> None:

@@ -88,6 +88,26 @@ def test_pool_reuses_memory() -> None:
     assert ca.empty(1_000_000).pointer == pointer
     info = ca.cuda.memory_info()
     assert 0 <= info.used <= info.reserved <= info.limit and info.used <= info.peak
+    assert info.cached == info.reserved - info.used
+
+
+def test_blocks_by_size() -> None:
+    def of(nbytes: int) -> tuple[int, int]:
+        found = [(size.used, size.free) for size in ca.cuda.memory_info().sizes if size.nbytes == nbytes]
+        return found[0] if found else (0, 0)
+
+    nbytes = 13 << 16  # a size of its own: thirteen sixteenths of a power of two
+    used, free = of(nbytes)
+    arrays = [ca.empty(nbytes - 100 * k, "uint8") for k in range(free + 3)]
+    assert of(nbytes) == (used + free + 3, 0)
+    del arrays[2:]
+    assert of(nbytes) == (used + 2, free + 1)
+    info = ca.cuda.memory_info()
+    assert sum(size.nbytes * size.used for size in info.sizes) == info.used
+    assert [size.nbytes for size in info.sizes] == sorted({size.nbytes for size in info.sizes})
+    del arrays
+    ca.cuda.trim()
+    assert of(nbytes)[0] == used
 
 
 def test_without_the_pool_every_array_has_a_block_of_its_own() -> None:

@@ -124,6 +124,15 @@ class MemoryPool:
         self._statistics(self._pool, out.ctypes.data)
         return tuple(int(value) for value in out)  # type: ignore[return-value]
 
+    def sizes(self) -> list[tuple[int, int, int]]:
+        """For each size of blocks: its bytes, blocks in use, free blocks."""
+        import numpy as np
+
+        out = np.zeros((64, 3), np.uint64)
+        while (count := int(self._native.sizes(self._pool, out.ctypes.data, len(out)))) > len(out):
+            out = np.zeros((count, 3), np.uint64)
+        return [(size, live, free) for size, live, free in out[:count].tolist()]
+
     def trim(self) -> int:
         """Give cached memory back to the driver; returns the number of bytes."""
         return int(self._trim(self._pool))

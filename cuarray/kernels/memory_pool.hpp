@@ -119,6 +119,13 @@ struct MemoryPool {
     std::deque<Fence> fences;                        // the oldest first
 
     void put(FreedBlock block) { free_blocks[block.index].push_back(block.pointer); }
+    unsigned long count(unsigned index) const {
+      unsigned long found = free_blocks[index].size();
+      for (const FreedBlock& block : waiting) found += block.index == index;
+      for (const Fence& fence : fences)
+        for (const FreedBlock& block : fence.blocks) found += block.index == index;
+      return found;
+    }
   };
 
   std::mutex mutex;
@@ -134,6 +141,7 @@ struct MemoryPool {
   std::map<unsigned long, unsigned long> slabs;          // address -> bytes known to be free; filled in by trim()
   unsigned long slab_next = 0, slab_end = 0;             // what is still uncarved of the newest slab
   unsigned long used = 0, reserved = 0, peak_used = 0, live_blocks = 0;
+  unsigned long live[sizes] = {};  // blocks in use of each size, if they are pooled
   int last_error = success;
 
   // 512, 1024 ... 4096, then 4608, 5120 ... 8192, 9216 ...
@@ -189,6 +197,7 @@ struct MemoryPool {
     used += size.bytes;
     if (used > peak_used) peak_used = used;
     ++live_blocks;
+    ++live[size.index];
     return pointer;
   }
 
@@ -251,6 +260,13 @@ struct MemoryPool {
     }
     used -= size.bytes;
     --live_blocks;
+    --live[size.index % sizes];
+  }
+
+  unsigned long count_free(unsigned index) const {
+    unsigned long found = main.count(index);
+    for (const auto& stream : streams) found += stream.second->count(index);
+    return found;
   }
 
   // ---- streams
@@ -546,6 +562,24 @@ inline bool pool_statistics(unsigned long pool, unsigned long* out) noexcept {
   const unsigned long values[] = {p.used, p.reserved, p.peak_used, p.limit, p.live_blocks};
   for (int i = 0; i < 5; ++i) out[i] = values[i];
   return true;
+}
+
+// For each size of which there are blocks, from the smallest on: the size, blocks in use, free blocks. `out` has place
+// for `most` of such triples; returns how many there are.
+inline unsigned long pool_sizes(unsigned long pool, unsigned long* out, unsigned long most) noexcept {
+  std::lock_guard<std::mutex> lock(pool_at(pool).mutex);
+  const MemoryPool& p = pool_at(pool);
+  unsigned long found = 0;
+  for (unsigned index = 0; p.pooled && index < MemoryPool::sizes; ++index) {
+    const unsigned long free = p.count_free(index) + p.count_free(index + MemoryPool::sizes);
+    if (!p.live[index] && !free) continue;
+    if (found < most) {
+      const unsigned long triple[] = {MemoryPool::class_bytes(index), p.live[index], free};
+      std::memcpy(out + 3 * found, triple, sizeof triple);
+    }
+    ++found;
+  }
+  return found;
 }
 
 // ---- streams and graphs

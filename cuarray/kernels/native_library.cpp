@@ -47,6 +47,7 @@ extern "C" __attribute__((visibility("default"))) const Export ca_exports[] = {
     CA_EXPORT(pool_set_limit),
     CA_EXPORT(pool_last_error),
     CA_EXPORT(pool_statistics),
+    CA_EXPORT(pool_sizes),
     CA_EXPORT(pool_set_events),
     CA_EXPORT(pool_set_fills),
     CA_EXPORT(pool_add_stream),
