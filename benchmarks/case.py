@@ -58,7 +58,8 @@ class Draw(NamedTuple):
         """The part of an input that the reference is computed of."""
         if not self.periodic:
             return shape
-        return tuple(min(extent, PERIOD if len(shape) == 1 else PERIOD_2D) for extent in shape)
+        period = PERIOD if max(map(len, self.shapes)) == 1 else PERIOD_2D  # the same for a matrix and its rows
+        return tuple(min(extent, period) for extent in shape)
 
     def arrays(self, rng: np.random.Generator) -> Arrays:
         """New random arrays."""

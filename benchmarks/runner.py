@@ -161,7 +161,11 @@ class Session:
         if self.loaded is None or (self.loaded.draw, self.loaded.sets) != (draw, sets):
             self.unload()
             self.loaded = Loaded(draw, sets)
-        expected = None if case.verify else case.reference(self.loaded.wide)
+        try:
+            expected = None if case.verify else case.reference(self.loaded.wide)
+        except Exception as error:  # the other cases go on
+            self.note(case, None, error)
+            return
         for group in [libraries] if together else [[library] for library in libraries]:
             if not together:
                 self.free()

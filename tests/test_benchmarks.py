@@ -359,3 +359,17 @@ def test_startup_programs_run() -> None:
     for library in ("numpy", "cuarray"):
         row = processes.row(startup.Startup("startup/x", "first_add", True), library)
         assert row["median_s"] > 0 and row["repeats"] == 1
+
+
+def test_large_inputs_repeat_what_the_reference_is_computed_of() -> None:
+    """Of every case as it is on a GPU: the reference's shapes go together as those of the inputs do."""
+    for case in CASES:
+        if not isinstance(case, Case) or not case.periodic or case.size is None:
+            continue
+        drawn = case.draw(case.size)
+        beginnings = [drawn.beginning(shape) for shape in drawn.shapes]
+        whole = np.broadcast_shapes(*drawn.shapes)
+        part = np.broadcast_shapes(*beginnings)
+        assert len(part) == len(whole), case.name
+        for shape, beginning in zip(drawn.shapes, beginnings):
+            assert all(n % m == 0 for n, m in zip(shape, beginning)), case.name
