@@ -373,8 +373,40 @@ def gather(selection: Selection, mode: str = "raise") -> CuArray:
     return out
 
 
+@functools.lru_cache(maxsize=4096)
+def _gather_rows_call(machine: Target, source: Layout, index: Layout) -> tuple[Layout, Prepared] | None:
+    """What `gather` launches for one array of integers on the first axis; None for what needs a closer look."""
+    if not source.ndim or not index.ndim or not index.size or not source.size:
+        return None
+    where = Indexed(
+        source.shape[1:], source.strides[1:], 0, index.shape, (index,), source.shape[:1], source.strides[:1], ()
+    )
+    out, call = _gather_call(machine, source.dtype, where, "raise")
+    assert call is not None
+    return out, call
+
+
+def _gather_rows(x: CuArray, index: CuArray) -> CuArray | None:
+    """``x[index]``, the key that there is most often, at little more than the launch; None if it is not that simple."""
+    found = _gather_rows_call(target(), x._layout, index._layout)
+    if found is None:
+        return None
+    out_layout, call = found
+    out = allocate(out_layout)
+    word = flag_pointer()
+    call.launch(out._pointer, x._pointer, word, index._pointer)
+    return out if not word or flag.take() is None else None
+
+
 def get_item(x: CuArray, key: Any) -> CuArray:
     """``x[key]`` where the key has index arrays."""
+    if isinstance(key, CuArray):
+        if key.dtype.kind in "iu":
+            result = _gather_rows(x, key)
+            if result is not None:
+                return result
+        elif key.dtype == bool and key.shape == x.shape and x.ndim and x._layout.c_contiguous:
+            return compress_flat(x, key)
     if isinstance(key, list) and key and x._layout.struct is not None and all(isinstance(name, str) for name in key):
         return view_of(x, lambda ghost: ghost[key])
     selection = select(x, key)
