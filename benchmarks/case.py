@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,20 +61,24 @@ class Draw(NamedTuple):
         period = PERIOD if max(map(len, self.shapes)) == 1 else PERIOD_2D  # the same for a matrix and its rows
         return tuple(min(extent, period) for extent in shape)
 
+    def beginnings(self, rng: np.random.Generator) -> Arrays:
+        """New random arrays: all of each, or what it repeats, of which the reference is computed."""
+        return tuple(
+            draw(rng, self.beginning(shape), dtype, self.values) for shape, dtype in zip(self.shapes, self.dtypes)
+        )
+
+    def repeated(self, beginnings: Sequence[Any], tile: Callable[[Any, Shape], Any]) -> tuple[Any, ...]:
+        """The arrays, by a library's `tile`."""
+        made = []
+        for x, shape in zip(beginnings, self.shapes):
+            times = tuple(extent // period for extent, period in zip(shape, x.shape))
+            assert all(n == m * each for n, m, each in zip(shape, x.shape, times)), f"{shape} does not repeat {x.shape}"
+            made.append(tile(x, times) if math.prod(times) != 1 else x)
+        return tuple(made)
+
     def arrays(self, rng: np.random.Generator) -> Arrays:
         """New random arrays."""
-        return tuple(self._array(rng, shape, dtype) for shape, dtype in zip(self.shapes, self.dtypes))
-
-    def _array(self, rng: np.random.Generator, shape: Shape, dtype: np.dtype) -> np.ndarray:
-        beginning = self.beginning(shape)
-        x = draw(rng, beginning, dtype, self.values)
-        times = [extent // period for extent, period in zip(shape, beginning)]
-        assert all(n == m * each for n, m, each in zip(shape, beginning, times)), f"{shape} does not repeat {beginning}"
-        return np.tile(x, times) if math.prod(times) != 1 else x
-
-    def beginnings(self, arrays: Arrays) -> Arrays:
-        """The parts of the arrays that the reference is computed of."""
-        return tuple(x[tuple(map(slice, self.beginning(x.shape)))] for x in arrays)
+        return self.repeated(self.beginnings(rng), np.tile)
 
 
 def draw(rng: np.random.Generator, shape: Shape, dtype: np.dtype, values: str) -> np.ndarray:
@@ -200,10 +204,10 @@ class Case:
             assert expected is not None
             compare(result, expected, self.result or self.dtype, self.accuracy, times)
 
-    def bytes(self, draw: Draw, result: np.ndarray) -> int:
-        """What must be read and written at least."""
-        itemsize = (self.result or (self.dtype if is_inexact(result.dtype) else result.dtype)).itemsize
-        return int(self.read * draw.nbytes) + result.size * itemsize
+    def bytes(self, draw: Draw, size: int, dtype: np.dtype) -> int:
+        """What must be read and written at least; the result has so many elements of a dtype."""
+        itemsize = (self.result or (self.dtype if is_inexact(dtype) else dtype)).itemsize
+        return int(self.read * draw.nbytes) + size * itemsize
 
     def prepare(self, library: Library, inputs: int, arrays: Callable[[], tuple[Any, ...]]) -> Call:
         """What is timed with a library, of so many inputs; NotImplementedError if it cannot do it, where possible

@@ -27,6 +27,7 @@ MEMORY = 8 << 30  # bytes that arrays take at most
 SETS = 64  # copies of the inputs at most
 SECONDS = 0.2  # of timing a row
 QUICK_SIZE, QUICK_SECONDS = 2**14, 0.01
+PARTS = 4  # of a large result that are compared besides its ends
 
 
 def find_commit() -> str | None:
@@ -69,16 +70,27 @@ class Loaded:
 
     def __init__(self, draw: Draw, sets: int) -> None:
         self.draw, self.sets = draw, sets
-        self.arrays: Arrays = draw.arrays(np.random.default_rng())
-        self.wide: Arrays = tuple(widen(x) for x in draw.beginnings(self.arrays))
+        self.beginnings = draw.beginnings(np.random.default_rng())
+        self.wide: Arrays = tuple(map(widen, self.beginnings))
         self._on_device: dict[str, list[tuple[Any, ...]]] = {}
 
+    @functools.cached_property
+    def arrays(self) -> Arrays:
+        """All of the arrays, on the CPU."""
+        return self.draw.repeated(self.beginnings, np.tile)
+
     def on_device(self, library: Library) -> list[tuple[Any, ...]]:
-        """The sets of a library: copies of the same arrays."""
+        """The sets of a library: copies of the same arrays, repeated where they are to be."""
         if library.name not in self._on_device:
-            sets = [tuple(library.to_device(x) for x in self.arrays) for _ in range(self.sets)]
-            self._on_device[library.name] = sets
+            self._on_device[library.name] = [self._placed(library) for _ in range(self.sets)]
         return self._on_device[library.name]
+
+    def _placed(self, library: Library) -> tuple[Any, ...]:
+        try:
+            tile = library.namespace.tile
+        except NotImplementedError:
+            return tuple(map(library.to_device, self.arrays))
+        return self.draw.repeated([library.to_device(x) for x in self.beginnings], tile)
 
     def first(self, library: Library) -> tuple[Any, ...]:
         """The first of these sets."""
@@ -105,6 +117,7 @@ class Session:
         self.cache = cache_bytes(self.on_gpu)
         self.processes = Processes(self.on_gpu, 1 if quick else REPEATS)
         self.loaded: Loaded | None = None
+        self.rng = np.random.default_rng()
         self.spent: dict[str, float] = {}  # seconds, by family
         self.rows: list[dict[str, Any]] = []
         self.failed: list[dict[str, str]] = []
@@ -185,10 +198,8 @@ class Session:
                 prepared = case.prepare(library, len(draw.shapes), functools.partial(loaded.first, library))
                 sets = loaded.on_device(library)
                 if library is not self.bare:
-                    result = run_once(library, prepared, sets[0])
-                    case.check(loaded.arrays, expected, result, draw.times)
-                    moved = moved or case.bytes(draw, result)
-                    del result
+                    size_and_dtype = self.check(case, expected, library, prepared, sets[0])
+                    moved = moved or case.bytes(draw, *size_and_dtype)
                 events = self.on_gpu and library.in_order and not case.wall
                 run = timing.rotating(prepared.call, sets)
                 ready.append((library, Sampler(run, library.synchronize, events, prepared.prepare)))
@@ -201,6 +212,33 @@ class Session:
             return
         for (library, _sampler), timed in zip(ready, timings):
             self.rows.append(self.row(case, size, library, timed) | {"bytes": moved})
+
+    def check(
+        self, case: Case, expected: np.ndarray | None, library: Library, prepared: Call, arrays: tuple[Any, ...]
+    ) -> tuple[int, np.dtype]:
+        """Compare what a library computes with the reference; returns the result's size and dtype.
+
+        Large results repeat the reference. The first, the last and some other of its repetitions are compared: to bring
+        gigabytes to the CPU takes longer than all that is timed.
+        """
+        assert self.loaded is not None
+        times = self.loaded.draw.times
+        if prepared.prepare is not None:
+            prepared.prepare()
+        result = prepared.call(*arrays)
+        if times == 1 or expected is None or isinstance(result, np.ndarray):
+            found = fetch(library, result)
+            case.check(self.loaded.beginnings, expected, found, times)
+            return found.size, found.dtype
+        shape = tuple(extent * times for extent in expected.shape)
+        if tuple(result.shape) != shape:
+            raise AssertionError(f"the result has shape {tuple(result.shape)}, not {shape}")
+        some = self.rng.integers(0, times, (PARTS, expected.ndim))
+        for place in [(0,) * expected.ndim, (times - 1,) * expected.ndim, *some.tolist()]:
+            part = tuple(slice(k * period, (k + 1) * period) for k, period in zip(place, expected.shape))
+            found = fetch(library, result[part])
+            case.check(self.loaded.beginnings, expected, found, 1)
+        return math.prod(shape), found.dtype
 
     def row(self, case: Case, size: int, library: Library, timed: Timing) -> dict[str, Any]:
         """What the results say of a case and library."""
@@ -281,9 +319,6 @@ class Session:
         }
 
 
-def run_once(library: Library, prepared: Call, arrays: tuple[Any, ...]) -> np.ndarray:
-    """The result of one call, as a NumPy array."""
-    if prepared.prepare is not None:
-        prepared.prepare()
-    result = prepared.call(*arrays)
+def fetch(library: Library, result: Any) -> np.ndarray:
+    """A library's result as a NumPy array."""
     return np.asarray(result) if isinstance(result, (np.ndarray, float, int)) else library.to_numpy(result)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from benchmarks.case import BFLOAT16, FLOAT32, PERIOD, PERIOD_2D, Call, Case, Dr
 from benchmarks.cases import CASES, FAMILIES, select
 from benchmarks.libraries import LIBRARIES, CuArray, Expression, Library, Namespace
 from benchmarks.report import bandwidth, geometric_mean, ratios, report
-from benchmarks.runner import QUICK_SIZE, Session, run_once
+from benchmarks.runner import QUICK_SIZE, Session, fetch
 
 ROOT = Path(__file__).parent.parent
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
@@ -53,11 +54,13 @@ def test_a_case_is_right(case: Case, libraries: list[Library]) -> None:
         except NotImplementedError:
             assert library.name == "numpy"
             continue
-        result = run_once(library, prepared, placed)
+        if prepared.prepare is not None:
+            prepared.prepare()
+        result = fetch(library, prepared.call(*placed))
         case.check(arrays, expected, result, draw.times)
         if case.dtype != BFLOAT16:  # of which NumPy's products are float32
             dtypes.append(result.dtype)
-        assert case.bytes(draw, result) >= 0 and case.flops(*draw.shapes) >= 0
+        assert case.bytes(draw, result.size, result.dtype) >= 0 and case.flops(*draw.shapes) >= 0
     assert len(set(dtypes)) <= 1, "cuarray's dtype is not NumPy's"
 
 
@@ -113,7 +116,7 @@ def test_every_element_of_a_repeated_result_is_looked_at(shape: tuple[int, ...],
     draw = Draw((shape,), (np.dtype(dtype),), periodic=True)
     (x,) = draw.arrays(rng)
     assert x.shape == shape and draw.times == shape[0] // draw.beginning(shape)[0]
-    expected = 2.0 * widen(draw.beginnings((x,))[0])
+    expected = 2.0 * widen(x[tuple(map(slice, draw.beginning(shape)))])
     result = 2 * x
     compare(result, expected, FLOAT32, times=draw.times)
     for place in (0, -1, int(rng.integers(x.size))):
@@ -163,6 +166,43 @@ def test_wrong_and_missing_functions_are_recorded(monkeypatch: pytest.MonkeyPatc
     assert {(one["case"], one["library"]) for one in session.failed} == {("reduction/sum_square_all", "wrong")}
     assert "elementwise/where_mask" in {one["case"] for one in session.lacking}
     assert "wrong has not" in report(session.results())
+
+
+class Late(CuArray):
+    """Is wrong in the last element."""
+
+    name = "late"
+
+    def __init__(self, on_gpu: bool) -> None:
+        super().__init__(on_gpu)
+        self.namespace = Namespace(self.name, ca, add=self.add)
+
+    def add(self, x: Any, y: Any) -> Any:
+        result = x + y
+        result[(-1,) * result.ndim] *= 1.01
+        return result
+
+
+@pytest.mark.parametrize("n", [4 * PERIOD, (2 * PERIOD_2D) ** 2])
+def test_large_results_are_compared_at_places(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIBRARIES, "late", Late)
+    side = round(n**0.5)
+    shapes = {"line": ((n,), (n,)), "plane": ((side, side), (side, 1))}
+    session = Session(["late"], seconds=0.01)
+    session.run(
+        Case(f"elementwise/{name}", lambda xp, a, b: xp.add(a, b), lambda n, own=own: own, n, n, periodic=True)
+        for name, own in shapes.items()
+    )
+    assert {(row["case"], row["library"]) for row in session.rows} == {
+        ("elementwise/line", "cuarray"),
+        ("elementwise/plane", "cuarray"),
+    }
+    assert {(one["case"], one["library"]) for one in session.failed} == {
+        ("elementwise/line", "late"),
+        ("elementwise/plane", "late"),
+    }
+    read = sum(math.prod(shape) for shape in shapes["plane"])
+    assert session.rows[-1]["bytes"] == 4 * (read + n)
 
 
 def test_a_budget_leaves_cases_out() -> None:
