@@ -343,53 +343,100 @@ def matmul_blocked_blocks(target: Target, items: int, products: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class SortPolicy:
-    """How rows are sorted: in shared memory (`tile` > 0), by a thread each (`whole_rows`), or by digits in chunks."""
+class SortParameters:
+    """How blocks of many threads sort long rows (kernels/sort_passes.cuh); benchmarks/tune_sorting.py tries others."""
 
-    blocks: int  # of the launch; of a row where it is cut into chunks
-    threads: int
-    tile: int = 0  # elements that a block holds
-    whole_rows: bool = False
-    chunk: int = 0  # elements of a row that a block counts and moves
-    items: int = 1  # of these, elements that a thread holds at once
-    partials: int = 0  # blocks that look which digits vary
+    threads: int = 256  # of a block that sorts tiles; a digit has so many values
+    # Items of a thread, at most: with more of them the runs of equal digits, written side by side, are longer, but
+    # fewer blocks hide that others wait. Those of more words are fewer: they stay in registers.
+    items: int = 16
+    resident: int = 3  # blocks a processor, which share its 65536 registers
+    spare: int = 44  # registers of a thread that are not for its items
+    reads: int = 8  # tiles back that a thread reads the counts of at once
+    ballots: bool = True  # lanes with equal digits are found bit by bit, not by an instruction of their own
+    # Counting digits: threads of a block, loads of each at once, blocks a processor, and items that a thread should
+    # have, as a block begins and ends with all counters.
+    count_threads: int = 512
+    count_loads: int = 8
+    count_blocks: int = 4
+    count_items: int = 16
+    # Of rows of at least so many elements, the best are selected if they are one in so many; else all are sorted.
+    select_least: int = 1 << 15
+    select_part: int = 16
 
 
-_SORT_THREADS = 256  # a digit has so many values
-_SORT_ITEMS = {1: 16, 2: 16, 4: 16, 8: 12, 16: 6}  # by bytes of an element: at most 43 KiB of shared memory a block
+SORT = SortParameters()
+_SORT_SHARED = 44 << 10  # bytes for a tile; with tables for each digit a block may have 48 KiB
+_SORT_TILE_THREADS = 256
 _SORT_TILE = {1: 2048, 2: 2048, 4: 2048, 8: 2048, 16: 1024}
 
 
-def sort_policy(target: Target, rows: int, n: int, itemsize: int) -> SortPolicy:
-    """The policy for `rows` rows of `n` elements."""
+@dataclass(frozen=True, slots=True)
+class RowSortPolicy:
+    """How short rows are sorted: in shared memory, `tile` elements at a time, or by a thread each (`tile` is 0)."""
+
+    blocks: int
+    threads: int
+    tile: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSortPolicy:
+    """How one-thread blocks sort long rows: `blocks` chunks a row; `partials` blocks look which digits vary."""
+
+    blocks: int
+    chunk: int
+    partials: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassSortPolicy:
+    """How blocks of many threads sort long rows: tiles of `threads` times `items`; see SortParameters."""
+
+    count_blocks: int  # of a row
+    begin_blocks: int
+    items: int
+    tiles: int  # of a row
+
+
+def sort_policy(
+    target: Target, rows: int, n: int, itemsize: int, index_bytes: int = 0
+) -> RowSortPolicy | ChunkSortPolicy | PassSortPolicy:
+    """The policy for `rows` rows of `n` elements, with indices of so many bytes or without."""
     if target.one_thread_blocks:
         workers = 4 * target.processors
         if rows * n < 2 * _HOST_CHUNK or (rows >= 2 * target.processors and n < 2**31):
             # Sorting takes some ten times as long as a simple operation on each element.
-            return SortPolicy(max(1, min(workers, rows, rows * n // (_HOST_CHUNK // 8))), 1, whole_rows=True)
+            return RowSortPolicy(max(1, min(workers, rows, rows * n // (_HOST_CHUNK // 8))), 1)
         # A chunk a core: every further chunk costs a pass 256 counts.
         blocks = max(1, min(target.processors, n // _HOST_CHUNK))
-        return SortPolicy(blocks, 1, chunk=-(-n // blocks), partials=max(1, min(workers, rows * n // _HOST_CHUNK)))
-    resident = target.processors * target.blocks_per_processor
+        return ChunkSortPolicy(blocks, -(-n // blocks), max(1, min(workers, rows * n // _HOST_CHUNK)))
     tile = _SORT_TILE[itemsize]
     if n <= tile:
         extent = 1 << max(1, (n - 1).bit_length())
-        return SortPolicy(max(1, min(-(-rows * extent // tile), resident * 4)), _SORT_THREADS, tile=tile)
-    items = _SORT_ITEMS[itemsize]
-    step = _SORT_THREADS * items
-    tiles = -(-n // step)
-    blocks = min(tiles, max(1, 4 * target.processors // rows))
-    chunk = -(-tiles // blocks) * step
-    return SortPolicy(
-        -(-n // chunk), _SORT_THREADS, chunk=chunk, items=items, partials=max(1, min(resident, rows * n // 4096))
+        most = target.processors * target.blocks_per_processor * 4
+        return RowSortPolicy(max(1, min(-(-rows * extent // tile), most)), _SORT_TILE_THREADS, tile)
+    words = -(-itemsize // 4) + max(1, index_bytes // 4)  # registers of an item: the element, and its rank or index
+    registers = min(255, 65536 // (SORT.threads * SORT.resident)) // 8 * 8 - SORT.spare
+    shared = _SORT_SHARED // (SORT.threads * (itemsize + index_bytes))
+    items = max(1, min(SORT.items, registers // words, shared))
+    while items > 4 and SORT.threads * (items // 2) >= n:
+        items //= 2  # a row is a tile, of which less is empty
+    tiles = -(-n // (SORT.threads * items))
+    count_blocks = -(-target.processors * SORT.count_blocks // rows)
+    return PassSortPolicy(
+        max(1, min(count_blocks, n // (SORT.count_threads * SORT.count_items))),
+        max(1, min(rows * tiles, target.processors * SORT.resident)),
+        items,
+        tiles,
     )
 
 
-def sort_scan_blocks(target: Target, lists: int) -> int:
-    """Blocks that scan so many lists of counts, a warp (on the host a thread) a list."""
-    if target.one_thread_blocks:
-        return 1
-    return max(1, min(-(-lists * 32 // _SORT_THREADS), target.processors * target.blocks_per_processor * 4))
+def select_blocks(target: Target, rows: int, n: int, k: int, itemsize: int) -> int:
+    """Blocks a row that select its `k` first elements; 0: all are to be sorted."""
+    if target.one_thread_blocks or itemsize > 8 or n < SORT.select_least or not 0 < k <= n // SORT.select_part:
+        return 0
+    return max(1, min(-(-target.processors * SORT.count_blocks // rows), n // (SORT.count_threads * SORT.count_items)))
 
 
 def chunks(target: Target, n: int) -> tuple[int, int]:

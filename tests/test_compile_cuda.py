@@ -258,13 +258,21 @@ def test_sorting(architecture: str) -> None:
     def plans() -> Iterator[_plan.Plan]:
         names = ("bool", "int64", "float16", "float32", "complex128") if architecture == "sm_90a" else ("float32",)
         for dtype in map(np.dtype, names):
-            for n, wanted in ((100, (True, True)), (1_000_000, (True, False)), (1_000_000, (False, True))):
+            for n, wanted in (
+                (100, (True, True)),
+                (10**6, (True, False)),
+                (10**6, (False, True)),
+                (2**30, (True, True)),
+            ):
                 yield from _plan.sort(H100, dtype, 1, n, *wanted).launches
+            selected = _plan.select(H100, dtype, 1, 10**6, 100, True)
+            yield from () if selected is None else selected.launches
 
-    names = instances(plans())
-    for kernel in ("sort_tiles", "radix_varying", "radix_count", "radix_scan", "radix_scatter", "radix_finish"):
-        assert any(kernel in name for name in names)
-    compile_all("sort.cuh", names, architecture)
+    kinds = list(plans())
+    selecting = {"select_begin", "select_digit", "select_count", "select_write"}
+    names = {plan.instance.name.split("<")[0].rpartition(":")[2] for plan in kinds}
+    assert names == {"sort_tiles", "radix_begin", "radix_histogram", "radix_pass", *selecting}
+    compile_plans(kinds, architecture)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -452,8 +460,9 @@ def test_scatter(architecture: str) -> None:
 def test_compaction(architecture: str) -> None:
     def plans() -> Iterator[_plan.Plan]:
         for mask, item in itertools.product(dtypes_for(architecture), (None, np.dtype(np.float32))):
-            plan = _plan.compact(H100, mask, 100_000, item)
-            yield from (plan.tally, plan.scan, plan.write)
+            for one_nan in (None, True, False) if mask in TWO else (None, True):
+                plan = _plan.compact(H100, mask, 100_000, item, one_nan)
+                yield from (plan.tally, plan.scan, plan.write)
 
     compile_all("compact.cuh", instances(plans()), architecture)
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from strategies import pairs, shapes
 
 import cuarray as ca
+from cuarray._functions import _compaction
+from cuarray._tuning import Target
 
 KINDS = [np.dtype(name) for name in ("bool", "int32", "uint64", "float32", "float64", "complex64")]
 
@@ -42,6 +44,26 @@ def test_unique(data: st.DataObject) -> None:
     if options["return_inverse"] and not options["equal_nan"]:
         options["return_index"] = True  # only then NumPy's sort is stable, and so the numbers of NaNs known
     assert_all_same(ca.unique(x.cuarray, **options), np.unique(x.numpy, **options))
+
+
+@pytest.mark.parametrize("blocks", ["own", "wide"])
+@pytest.mark.parametrize("dtype", ["bool", "int16", "float16", "float64", "complex64"])
+def test_unique_of_long_runs(dtype: str, blocks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of equal elements, also across those of the blocks; zeros of either sign and NaNs among them."""
+    if blocks == "wide":
+        monkeypatch.setattr(_compaction, "target", lambda: Target(2, 64, 1024, 2))
+    rng = np.random.default_rng(0)
+    for size, different in ((1, 1), (700, 3), (700, 1000), (20_000, 3), (20_000, 30_000)):
+        host = (rng.integers(0, different, size) - different // 2).astype(dtype)
+        if np.dtype(dtype).kind in "fc":
+            host[rng.random(size) < 0.1] = np.nan
+            host[rng.random(size) < 0.1] = -0.0
+        for equal_nan in (False, True):
+            # Asked for counts, NumPy sorts, else it may hash, and then compares no NaNs.
+            expected = np.unique(host, return_counts=True, equal_nan=equal_nan)
+            x = ca.array(host)
+            assert_same(ca.unique(x, equal_nan=equal_nan), expected[0], rtol=0)
+            assert_all_same(ca.unique(x, return_counts=True, equal_nan=equal_nan), expected)
 
 
 @settings(max_examples=60)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +16,11 @@ from hypothesis import strategies as st
 from strategies import dtypes, pairs, shapes, values
 
 import cuarray as ca
-from cuarray import _plan, _runtime
+from cuarray import _plan, _runtime, _tuning
 from cuarray._dtypes import BFLOAT16, DTYPES
+from cuarray._functions import _sorted
 from cuarray._launch import Prepared
+from cuarray._plan import _sorting
 from cuarray._tuning import Target
 
 LENGTHS = [1, 2, 15, 17, 100, 191, 193, 1000, 2048, 2049, 70_001]
@@ -297,19 +303,127 @@ def test_search_in_a_large_array() -> None:
 WIDE = Target(processors=2, block_threads=256, max_block_threads=1024, blocks_per_processor=2)
 
 
+def assert_sorts_wide(host: np.ndarray, values: bool = True, indices: bool = True, descending: bool = False) -> None:
+    """Sorted by the launches for blocks of many threads, whatever the scratch memory held."""
+    order = np.argsort(host, axis=-1, kind="stable")
+    if descending:
+        order = np.flip(host.shape[1] - 1 - np.argsort(np.flip(host, -1), axis=-1, kind="stable"), -1)
+    x = ca.array(host)
+    out, places = ca.empty(host.shape, host.dtype), ca.empty(host.shape, "int64")
+    plan = _plan.sort(WIDE, x.dtype, *host.shape, values, indices, descending)
+    scratch = ca.full(plan.scratch_bytes + 1, 0xA5, np.uint8)
+    for launch in plan.launches:
+        Prepared(launch).launch(
+            out._pointer if values else 0, x._pointer, scratch._pointer, places._pointer if indices else 0
+        )
+    assert int(scratch[-1]) == 0xA5
+    if indices:
+        assert_same(places, order)
+    if values:
+        assert_stable(out, np.take_along_axis(host, order, -1))
+    assert_stable(x, host)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "int32", "float64", "complex128"])
-@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (3, 100), (2, 1025), (2, 9000)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (3, 100), (2, 1025), (2, 9000), (1, 20_001)], ids=str)
 def test_kernels_of_wide_blocks(dtype: str, shape: tuple[int, int]) -> None:
     host = drawn(np.dtype(dtype), shape)
-    order = np.argsort(host, axis=-1, kind="stable")
-    for descending in (False, True) if shape[1] == 100 else (False,):
-        if descending:
-            order = np.flip(shape[1] - 1 - np.argsort(np.flip(host, -1), axis=-1, kind="stable"), -1)
-        x = ca.array(host)
-        out, places = ca.empty(shape, dtype), ca.empty(shape, "int64")
-        plan = _plan.sort(WIDE, x.dtype, *shape, True, True, descending)
-        scratch = _runtime.get().allocate(plan.scratch_bytes)
-        for launch in plan.launches:
-            Prepared(launch).launch(out._pointer, x._pointer, scratch.pointer, places._pointer)
-        assert_same(places, order)
-        assert_stable(out, np.take_along_axis(host, order, -1))
+    for descending in (False, True):
+        assert_sorts_wide(host, descending=descending)
+
+
+@pytest.mark.parametrize(("values", "indices"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "float32", "int64", "complex64", "complex128"])
+def test_results_of_any_number_of_passes(dtype: str, values: bool, indices: bool) -> None:
+    """Digits that vary in no row, in one row only, in any combination: they decide where a pass reads and writes."""
+    rng = np.random.default_rng(0)
+    itemsize = np.dtype(dtype).itemsize
+    for varying in range(min(itemsize, 5) + 1):
+        digits = np.full((2, 5000, itemsize), 3, np.uint8)
+        for digit in rng.permutation(itemsize)[:varying]:
+            digits[: rng.integers(1, 3), :, digit] = rng.integers(0, 4 if varying < 3 else 100, 5000)
+        assert_sorts_wide(digits.view(dtype)[..., 0], values, indices)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "complex128"])
+def test_counts_of_64_bits(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As rows of more than 2**30 elements need them."""
+    monkeypatch.setattr(_sorting, "_WIDE", 1000)
+    host = drawn(np.dtype(dtype), (2, 9000))
+    assert any(
+        "unsigned long" in launch.instance.name for launch in _plan.sort(WIDE, host.dtype, 1, 9000, True, True)[0]
+    )
+    assert_sorts_wide(host)
+    assert_sorts_wide(host, indices=False)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"ballots": False},
+        {"reads": 1},
+        {"threads": 384, "items": 12, "resident": 2},
+        {"threads": 512, "items": 20, "resident": 1, "count_threads": 256, "count_loads": 4},
+    ],
+    ids=str,
+)
+def test_other_parameters(changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tuning, "SORT", dataclasses.replace(_tuning.SORT, **changed))
+    for dtype in ("float32", "int64"):
+        assert_sorts_wide(drawn(np.dtype(dtype), (2, 10_000)), indices=dtype == "int64")
+
+
+@settings(max_examples=20)
+@given(data=st.data())
+def test_drawn_rows_of_wide_blocks(data: st.DataObject) -> None:
+    dtype = data.draw(dtypes())
+    rows, n = data.draw(st.integers(1, 4)), data.draw(st.integers(2049, 12_000))
+    few = np.array(data.draw(st.lists(elements(dtype), min_size=1, max_size=6)), dtype)
+    seed = data.draw(st.integers(0, 100))
+    some = np.random.default_rng(seed).integers(0, few.size, (rows, n))
+    host = few[some] if data.draw(st.booleans()) else np.where(some == 0, few[0], drawn(dtype, (rows, n), seed))
+    assert_sorts_wide(host.astype(dtype), descending=data.draw(st.booleans()))
+
+
+def test_tiles_of_rows_that_are_not_long() -> None:
+    """Few threads of a tile have nothing to do; every element has a place in one."""
+    for itemsize in (1, 2, 4, 8, 16):
+        for n in (2049, 3000, 5000, 10**6):
+            policy = _tuning.sort_policy(WIDE, 3, n, itemsize, 4)
+            assert isinstance(policy, _tuning.PassSortPolicy)
+            tile = policy.items * _tuning.SORT.threads
+            assert (policy.tiles - 1) * tile < n <= policy.tiles * tile
+            assert tile < 2 * n
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sorting planned for blocks of many threads, wherever it runs."""
+    runtime = _runtime.get()
+    planned_for = SimpleNamespace(target=WIDE, allocate=runtime.allocate)
+    monkeypatch.setattr(_sorted, "_runtime", SimpleNamespace(get=lambda: planned_for))
+    caches = (_sorted._prepare_sort, _sorted._prepare_select)
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("dtype", ["bool", "int16", "bfloat16", "float32", "uint64", "complex64"])
+@pytest.mark.parametrize("shape", [(100_000,), (3, 32_769), (2, 5000)], ids=str)
+def test_topk_of_long_rows(dtype: str, shape: tuple[int, ...]) -> None:
+    """Selected where that is less work than to sort: also among equal elements those that come first."""
+    kind = BFLOAT16 if dtype == "bfloat16" else np.dtype(dtype)
+    n = shape[-1]
+    for host in (drawn(kind, shape), (np.arange(math.prod(shape)) % 7 < 3).astype(kind).reshape(shape)):
+        known = host.astype(np.float32) if kind == BFLOAT16 else host
+        for largest in (False, True):
+            order = np.argsort(known, axis=-1, kind="stable")
+            if largest:
+                order = np.flip(n - 1 - np.argsort(np.flip(known, -1), axis=-1, kind="stable"), -1)
+            for k in (1, 100, n // 16):
+                found = ca.topk(ca.array(host), k, largest=largest)
+                assert_same(found.indices, order[..., :k])
+                assert_stable(found.values, np.take_along_axis(host, order[..., :k], -1))

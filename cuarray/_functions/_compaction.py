@@ -24,13 +24,13 @@ def target() -> Target:
 
 @functools.lru_cache(maxsize=1024)
 def _prepare(
-    machine: Target, mask: np.dtype, size: int, item: np.dtype | None
+    machine: Target, mask: np.dtype, size: int, item: np.dtype | None, one_nan: bool | None
 ) -> tuple[int, tuple[Prepared, Prepared, Prepared]]:
-    plan = _plan.compact(machine, mask, size, item)
+    plan = _plan.compact(machine, mask, size, item, one_nan)
     return plan.counts, (Prepared(plan.tally), Prepared(plan.scan), Prepared(plan.write))
 
 
-def _compact(mask: CuArray, source: CuArray | None) -> CuArray:
+def _compact(mask: CuArray, source: CuArray | None, one_nan: bool | None = None) -> CuArray:
     if is_struct(mask.dtype):
         raise TypeError(f"elements of {mask.dtype} are neither true nor false")
     if not mask._layout.c_contiguous:
@@ -40,7 +40,7 @@ def _compact(mask: CuArray, source: CuArray | None) -> CuArray:
         return allocate(layout(dtype, (0,)))
     runtime = _runtime.get()
     runtime.check_may_wait(runtime.stream)
-    blocks, (count, scan, write) = _prepare(target(), mask.dtype, mask.size, None if source is None else dtype)
+    blocks, (count, scan, write) = _prepare(target(), mask.dtype, mask.size, None if source is None else dtype, one_nan)
     counts = runtime.allocate(8 * (blocks + 1))
     count.launch(0, mask._pointer, counts.pointer)
     scan.launch(counts.pointer)
@@ -66,3 +66,16 @@ def compress_flat(x: CuArray, mask: CuArray) -> CuArray:
     """
     assert x.shape == mask.shape
     return _compact(mask, x if x._layout.c_contiguous or not x.ndim else ascontiguousarray(x))
+
+
+def first_positions(ordered: CuArray, equal_nan: bool) -> CuArray:
+    """The position of the first of equal elements in a sorted array of one dimension, as int64. Waits for the device.
+
+    equal_nan: all NaNs are equal, instead of none to any other.
+    """
+    return _compact(ordered, None, equal_nan)
+
+
+def distinct(ordered: CuArray, equal_nan: bool) -> CuArray:
+    """The elements that `first_positions` finds."""
+    return _compact(ordered, ordered, equal_nan)

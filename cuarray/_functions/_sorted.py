@@ -94,6 +94,32 @@ def sort_rows_with_indices(x: CuArray, descending: bool = False) -> tuple[CuArra
     return _sort(x, True, True, descending)  # type: ignore[return-value]
 
 
+@functools.lru_cache(maxsize=4096)
+def _prepare_select(
+    dtype: np.dtype, rows: int, n: int, k: int, descending: bool
+) -> tuple[tuple[Prepared, ...], int] | None:
+    plan = _plan.select(_runtime.get().target, dtype, rows, n, k, descending)
+    return None if plan is None else (tuple(Prepared(launch) for launch in plan.launches), plan.scratch_bytes)
+
+
+def select_rows(x: CuArray, k: int, descending: bool) -> tuple[CuArray, CuArray] | None:
+    """The `k` elements that sorting would put first in each row, and their indices; of equal ones the first is first.
+
+    None where it is less work to sort.
+    """
+    n = x.shape[-1]
+    prepared = _prepare_select(x.dtype, x.size // n, n, k, descending) if x.size else None
+    if prepared is None:
+        return None
+    launches, nbytes = prepared
+    shape = (*x.shape[:-1], k)
+    found, places = allocate(layout(x.dtype, shape)), allocate(layout(INT64, shape))
+    scratch = _runtime.get().allocate(nbytes)
+    for launch in launches:
+        launch.launch(found._pointer, x._pointer, scratch.pointer, places._pointer)
+    return found, places
+
+
 SIDES = {"left": 0, "right": 1, "contains": 2}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from cuarray._array import CuArray, view_of
 from cuarray._dtypes import as_dtype, result_type
 from cuarray._functions import _sorted
-from cuarray._functions._compaction import true_positions
+from cuarray._functions._compaction import distinct, first_positions, true_positions
 from cuarray._functions._known import put_known, take_known
 from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, empty, ones, zeros
@@ -59,14 +59,16 @@ def _runs(
     values: CuArray, order: CuArray | None, equal_nan: bool, index: bool, inverse: bool, counts: bool
 ) -> list[CuArray]:
     """The unique ones among sorted elements or rows, and what else is asked for."""
-    flags = _first_of_equals(values, equal_nan)
-    first = true_positions(flags)
+    if values.ndim == 1 and not (index or inverse or counts):
+        return [distinct(values, equal_nan)]
+    flags = _first_of_equals(values, equal_nan) if inverse or values.ndim > 1 else None
+    first = first_positions(values, equal_nan) if flags is None else true_positions(flags)
     result = [take_known(values, first)]
     if index:
         assert order is not None
         result.append(take_known(order, first))
     if inverse:
-        assert order is not None
+        assert order is not None and flags is not None
         ranks = cumsum(flags)
         ranks -= 1
         places = empty(ranks.size, np.int64)

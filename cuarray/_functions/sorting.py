@@ -203,11 +203,17 @@ def topk(x: Any, /, k: int, axis: Any = -1, *, largest: bool = True) -> TopK:
     k = operator.index(k)
     if not 0 <= k <= x.shape[axis]:
         raise ValueError(f"topk: k must be between 0 and {x.shape[axis]}, the extent of axis {axis}, not {k}")
-    rows, places = _sorted.sort_rows_with_indices(_sorted.axis_last(x, axis), bool(largest))
+    given = _sorted.axis_last(x, axis)
+    selected = _sorted.select_rows(given, k, bool(largest))
+    if selected is None:
+        rows, places = (own[..., :k] for own in _sorted.sort_rows_with_indices(given, bool(largest)))
+    else:
+        rows, order = _sorted.sort_rows_with_indices(selected[0], bool(largest))
+        places = take_along_known(selected[1], order)
     shape = (*x.shape[:axis], k, *x.shape[axis + 1 :])
     return TopK(
-        _put_back(rows[..., :k], axis, layout(x.dtype, shape)),
-        _put_back(places[..., :k], axis, layout(_sorted.INT64, shape)),
+        _put_back(rows, axis, layout(x.dtype, shape)),
+        _put_back(places, axis, layout(_sorted.INT64, shape)),
     )
 
 

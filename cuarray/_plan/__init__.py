@@ -28,7 +28,7 @@ from cuarray._plan._random import cumulation, feistel, random, random_rows, rand
 from cuarray._plan._reduction import ReducePlan, reduction
 from cuarray._plan._scan import ScanPlan, reduce_at, scan
 from cuarray._plan._searching import CountPlan, bin_numbers, count, search, segment_sums, sums_in_order
-from cuarray._plan._sorting import SortPlan, sort
+from cuarray._plan._sorting import SortPlan, select, sort
 
 __all__ = [
     "Choice",
@@ -74,6 +74,7 @@ __all__ = [
     "scatter",
     "search",
     "segment_sums",
+    "select",
     "shuffle_keys",
     "sort",
     "sums_in_order",

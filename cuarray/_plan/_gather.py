@@ -201,13 +201,22 @@ class CompactPlan(NamedTuple):
     counts: int
 
 
-def compact(target: Target, mask: np.dtype, size: int, item: np.dtype | None) -> CompactPlan:
-    """The launches that write the positions of true elements (item None), or elements of another array there."""
+def compact(
+    target: Target, mask: np.dtype, size: int, item: np.dtype | None, one_nan: bool | None = None
+) -> CompactPlan:
+    """The launches that write the positions of true elements (item None), or elements of another array there.
+
+    With `one_nan` the mask has sorted elements, of which the first of equal ones counts as true; it says whether all
+    NaNs are equal.
+    """
     lanes = target.block_threads
     blocks = _tuning.compact_blocks(target, size)
     run = -(-size // blocks)
     own = "void" if item is None else item_name(item)
     mask_name = storage_name(mask)
+    if one_nan is not None:
+        nan = "true" if one_nan and mask.kind not in "biu" else "false"
+        mask_name = f"ca::indexing::FirstOfEquals<{mask_name}, {nan}>"
 
     def launch(name: str) -> Plan:
         return Plan(
