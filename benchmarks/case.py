@@ -21,6 +21,7 @@ EPS = 32  # the accuracy that is asked for, in units of the result's last place
 EPS_HALF = 4  # the same of 16-bit floats, which are computed in float32 and rounded once
 
 PERIOD, PERIOD_2D = 2**20, 1024
+CYCLE = 999_983  # a prime
 
 
 class Call(NamedTuple):
@@ -35,13 +36,15 @@ class Draw(NamedTuple):
 
     values: "unit" (between 0.1 and 1, so that sums do not cancel), "wide" (-8 to 8), "few" (integers of which each
     comes up about four times). periodic: whether large arrays repeat their beginning, so that a reference for that
-    beginning is one for all.
+    beginning is one for all. cycles: whether the elements of large arrays repeat, one after the other, a number of them
+    that divides no row: so much less has to be drawn, and no two rows are the same.
     """
 
     shapes: tuple[Shape, ...]
     dtypes: tuple[np.dtype, ...]
     values: str = "unit"
     periodic: bool = False
+    cycles: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -63,9 +66,12 @@ class Draw(NamedTuple):
 
     def beginnings(self, rng: np.random.Generator) -> Arrays:
         """New random arrays: all of each, or what it repeats, of which the reference is computed."""
-        return tuple(
-            draw(rng, self.beginning(shape), dtype, self.values) for shape, dtype in zip(self.shapes, self.dtypes)
-        )
+        return tuple(self._beginning(rng, shape, dtype) for shape, dtype in zip(self.shapes, self.dtypes))
+
+    def _beginning(self, rng: np.random.Generator, shape: Shape, dtype: np.dtype) -> np.ndarray:
+        if self.cycles and math.prod(shape) > CYCLE:
+            return np.resize(draw(rng, (CYCLE,), dtype, self.values), shape)
+        return draw(rng, self.beginning(shape), dtype, self.values)
 
     def repeated(self, beginnings: Sequence[Any], tile: Callable[[Any, Shape], Any]) -> tuple[Any, ...]:
         """The arrays, by a library's `tile`."""
@@ -166,6 +172,7 @@ class Case:
     dtypes: tuple[np.dtype, ...] = ()  # of the inputs, where not all have `dtype`
     values: str = "unit"
     periodic: bool = False
+    cycles: bool = False
     result: np.dtype | None = None  # of the result, where it is neither `dtype` nor what NumPy gives for integers
     read: float = 1  # the part of the inputs that must be read
     flops: Callable[..., int] = lambda *shapes: 0  # of the shapes; a function like exp counts as one
@@ -186,7 +193,7 @@ class Case:
     def draw(self, size: int) -> Draw:
         """The inputs at a size."""
         shapes = self.shapes(size)
-        return Draw(shapes, self.dtypes or (self.dtype,) * len(shapes), self.values, self.periodic)
+        return Draw(shapes, self.dtypes or (self.dtype,) * len(shapes), self.values, self.periodic, self.cycles)
 
     def reference(self, wide: Arrays) -> np.ndarray:
         """NumPy's result of (the beginnings of) the inputs in double precision."""

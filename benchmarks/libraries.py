@@ -77,6 +77,10 @@ class Library:
         """A copy of a NumPy array in memory of the library."""
         return x.copy()
 
+    def another(self, x: Any) -> Any:
+        """A copy of an array of the library's."""
+        return x.copy()
+
     def to_numpy(self, x: Any) -> np.ndarray:
         """The values, as users get them; without a copy where the library can."""
         return np.asarray(x)
@@ -258,6 +262,9 @@ class Torch(Library):
             return torch.tensor(x.view(np.int16), device=self._place).view(torch.bfloat16)
         return torch.tensor(x, device=self._place)
 
+    def another(self, x: Any) -> Any:
+        return x.clone()
+
     def to_numpy(self, x: Any) -> np.ndarray:
         if x.dtype == self.module.bfloat16:
             return x.contiguous().view(self.module.int16).cpu().numpy().view(BFLOAT16)
@@ -420,6 +427,9 @@ class NumbaCuda(Library):
         raise NotImplementedError("numba-cuda has kernels only")
 
     def to_device(self, x: np.ndarray) -> Any:
+        return self.module.to_device(x)
+
+    def another(self, x: Any) -> Any:
         return self.module.to_device(x)
 
     def to_numpy(self, x: Any) -> np.ndarray:

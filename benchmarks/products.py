@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmarks.libraries import Library
 FLOAT16, FLOAT64 = np.dtype("float16"), np.dtype("float64")
 WHOLE = tuple(map(np.dtype, ("int8", "int16", "int32", "int64")))
 COMPLEX = tuple(map(np.dtype, ("complex64", "complex128")))
+HALVES, FLOATS = (BFLOAT16, FLOAT16), (BFLOAT16, FLOAT16, FLOAT32, FLOAT64)
 SQUARES = (256, 512, 1024, 2048, 4096, 8192, 16384)
 
 # ||result - exact|| / ||exact||; of float32, also where a library computes in TF32 as it is asked to
@@ -57,21 +59,51 @@ def is_right(
     turned: str = "nn", error: float | None = None, relu: bool = False
 ) -> Callable[[Arrays, np.ndarray], None]:
     """A check of some rows of each product, and (by the sums of the columns) of all of them."""
+    last: list[Any] = []  # the inputs that the last reference is of, and it: libraries have the same
+
+    def reference(arrays: Arrays) -> np.ndarray:
+        if not last or last[0] is not arrays:
+            a, b = (np.swapaxes(x, -1, -2) if turn == "t" else x for x, turn in zip(arrays, turned))
+            left = widen(a[..., _rows(a), :])
+            if not relu:
+                left = np.concatenate([left, column_sums(a)], -2)
+            exact = _product(left, b)
+            if len(arrays) > 2:
+                exact = exact + widen(arrays[2])
+            last[:] = arrays, np.maximum(exact, 0) if relu else exact
+        found: np.ndarray = last[1]
+        return found
 
     def verify(arrays: Arrays, result: np.ndarray) -> None:
-        a, b = (np.swapaxes(x, -1, -2) if turn == "t" else x for x, turn in zip(arrays, turned))
-        limit = error or ERRORS.get(str(a.dtype), 0)
-        rows = sorted({0, a.shape[-2] // 2, a.shape[-2] - 1})
-        some, of_some = widen(np.ascontiguousarray(a[..., rows, :])) @ widen(b), result[..., rows, :]
-        if len(arrays) > 2:
-            some = some + widen(arrays[2])
-        _near(of_some, np.maximum(some, 0) if relu else some, limit)
+        exact, rows = reference(arrays), _rows(result)
+        shape = (*exact.shape[:-2], *result.shape[-2:])
+        assert result.shape == shape, f"the result has shape {result.shape}, not {shape}"
+        limit = error or ERRORS.get(str(arrays[0].dtype), 0)
+        _near(result[..., rows, :], exact[..., : len(rows), :], limit)
         if not relu:
-            sums = {} if is_inexact(a.dtype) else {"dtype": a.dtype}
-            left = widen(a).sum(-2, keepdims=True, **sums)
-            _near(widen(result).sum(-2, keepdims=True, **sums), left @ widen(b), limit)
+            _near_each(column_sums(result), exact[..., len(rows) :, :], limit)
 
     return verify
+
+
+def _rows(x: np.ndarray) -> list[int]:
+    """The first row, one in the middle, the last."""
+    return sorted({0, x.shape[-2] // 2, x.shape[-2] - 1})
+
+
+def column_sums(x: np.ndarray) -> np.ndarray:
+    """Of integers as these wrap, of others in double precision."""
+    if not is_inexact(x.dtype):
+        return x.sum(-2, keepdims=True, dtype=x.dtype)
+    x = x.astype(np.float32) if x.dtype.itemsize == 2 else x
+    return x.sum(-2, keepdims=True, dtype=np.complex128 if x.dtype.kind == "c" else np.float64)
+
+
+def _product(left: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """left @ b, some steps of the sum at a time: all of b in double precision would take longer than the product."""
+    step = max(1, 2**22 * b.shape[-2] // b.size)
+    parts = (left[..., k : k + step] @ widen(b[..., k : k + step, :]) for k in range(0, b.shape[-2], step))
+    return functools.reduce(np.add, parts)
 
 
 def _near(found: np.ndarray, exact: np.ndarray, limit: float) -> None:
@@ -81,6 +113,15 @@ def _near(found: np.ndarray, exact: np.ndarray, limit: float) -> None:
         return
     error = np.linalg.norm((widen(found) - exact).ravel()) / np.linalg.norm(exact.ravel())
     assert error <= limit, f"the relative error is {error:.2g}, more than {limit:.2g}"
+
+
+def _near_each(found: np.ndarray, exact: np.ndarray, limit: float) -> None:
+    """As `_near`, of each sum by itself: none of them cancels, and a tile that is missing shows in its columns."""
+    if limit:
+        error = float(np.max(np.abs(found - exact) / np.abs(exact)))
+        assert error <= limit, f"the relative error of a column's sum is {error:.2g}, more than {limit:.2g}"
+    else:
+        np.testing.assert_array_equal(found, exact)
 
 
 def _square(n: int) -> tuple[Shape, ...]:
@@ -135,34 +176,59 @@ def _relu(library: Library, *_arrays: Any) -> Call:
 
 
 def cases() -> Iterable[Case]:
-    """All of them."""
-    square: dict[str, Any] = {"body": _multiply("nn"), "shapes": _square, "flops": products, "verify": is_right()}
-    for rows in SQUARES:
-        for dtype in (BFLOAT16, FLOAT16, FLOAT32, FLOAT64):
-            on_cpu = rows <= (1024 if dtype.itemsize > 2 else 256)
-            yield Case("matmul/square", size=rows**2, cpu_size=rows**2 if on_cpu else None, dtype=dtype, **square)
-        for precision in ("tf32", "tf32x3"):
-            own = square | {"verify": is_right(error=TF32_ERROR if precision == "tf32" else None)}
-            cpu_size = rows**2 if rows == 256 else None
-            yield Case(
-                f"matmul/square_{precision}", size=rows**2, cpu_size=cpu_size, **own, make=_in_precision(precision)
-            )
-        for dtype in (*WHOLE, *COMPLEX):
-            cpu_size = rows**2 if rows <= (256 if dtype in WHOLE else 1024) else None
-            if rows <= (4096 if dtype in WHOLE else 8192):
-                yield Case("matmul/square", size=rows**2, cpu_size=cpu_size, dtype=dtype, **square)
-        for dtype in (BFLOAT16, FLOAT16, FLOAT32):
-            cpu_size = rows**2 if rows == 256 else None
-            yield Case(
-                "matmul/relu_of_sum", lambda xp, a, b, c: xp.maximum(a @ b + c, 0), _square_and_row, rows**2, cpu_size,
-                dtype, values="wide", flops=lambda a, b, _c: products(a, b), verify=is_right(relu=True), make=_relu,
-            )  # fmt: skip
+    """All of them: first those that say most, so that a budget of time is spent on them."""
+    for rows in (4096, 8192, 16384):
+        yield from squares(rows, HALVES)
+    for rows in (4096, 8192):
+        yield from squares(rows, (FLOAT32, FLOAT64))
+    yield dense(8192, BFLOAT16)
+    for rows in (1024, 4096):
+        yield from squares(rows, (*WHOLE, *COMPLEX))
     for extents in SHAPES:
-        batch, m, n, k, turned = extents
-        name = f"matmul/{f'{batch}x' if batch > 1 else ''}{m}x{n}x{k}_{turned}"
-        for dtype in (BFLOAT16, FLOAT16, FLOAT32, FLOAT64):
+        for dtype in FLOATS:
+            yield shaped(extents, dtype)
+    for rows in (256, 512, 2048):
+        yield from squares(rows, (*WHOLE, *COMPLEX))
+    for rows in SQUARES[:4]:
+        yield from squares(rows, FLOATS)
+    for rows in SQUARES:
+        for dtype in (*HALVES, FLOAT32):
+            if (rows, dtype) != (8192, BFLOAT16):
+                yield dense(rows, dtype)
+    yield from squares(8192, COMPLEX)
+    yield from squares(16384, (FLOAT32, FLOAT64))
+
+
+def squares(rows: int, dtypes: Iterable[np.dtype]) -> Iterator[Case]:
+    """Products of square matrices; of float32 in all precisions."""
+    square: dict[str, Any] = {"body": _multiply("nn"), "shapes": _square, "flops": products, "cycles": True}
+    for dtype in dtypes:
+        most = 256 if dtype in (*HALVES, *WHOLE) else 1024  # on a CPU
+        cpu_size = rows**2 if rows <= most else None
+        yield Case("matmul/square", size=rows**2, cpu_size=cpu_size, dtype=dtype, **square, verify=is_right())
+        for precision in ("tf32", "tf32x3") if dtype == FLOAT32 else ():
+            verify = is_right(error=TF32_ERROR if precision == "tf32" else None)
             yield Case(
-                name, _multiply(turned), _shapes(extents), batch * m * k,
-                min(batch * m * k, 2**16) if dtype == FLOAT32 else None, dtype, flops=_operations(turned),
-                verify=is_right(turned),
+                f"matmul/square_{precision}", size=rows**2, cpu_size=rows**2 if rows == 256 else None, **square,
+                verify=verify, make=_in_precision(precision),
             )  # fmt: skip
+
+
+def dense(rows: int, dtype: np.dtype) -> Case:
+    """relu(a @ b + c)"""
+    return Case(
+        "matmul/relu_of_sum", lambda xp, a, b, c: xp.maximum(a @ b + c, 0), _square_and_row, rows**2,
+        rows**2 if rows == 256 else None, dtype, values="wide", cycles=True, flops=lambda a, b, _c: products(a, b),
+        verify=is_right(relu=True), make=_relu,
+    )  # fmt: skip
+
+
+def shaped(extents: Extents, dtype: np.dtype) -> Case:
+    """One of `SHAPES`."""
+    batch, m, n, k, turned = extents
+    name = f"matmul/{f'{batch}x' if batch > 1 else ''}{m}x{n}x{k}_{turned}"
+    size = batch * m * k
+    return Case(
+        name, _multiply(turned), _shapes(extents), size, min(size, 2**16) if dtype == FLOAT32 else None, dtype,
+        cycles=True, flops=_operations(turned), verify=is_right(turned),
+    )  # fmt: skip

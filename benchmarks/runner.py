@@ -82,7 +82,9 @@ class Loaded:
     def on_device(self, library: Library) -> list[tuple[Any, ...]]:
         """The sets of a library: copies of the same arrays, repeated where they are to be."""
         if library.name not in self._on_device:
-            self._on_device[library.name] = [self._placed(library) for _ in range(self.sets)]
+            first = self._placed(library)
+            more = [tuple(map(library.another, first)) for _ in range(self.sets - 1)]
+            self._on_device[library.name] = [first, *more]
         return self._on_device[library.name]
 
     def _placed(self, library: Library) -> tuple[Any, ...]:
@@ -137,6 +139,8 @@ class Session:
     def run(self, cases: Iterable[Case | Startup]) -> None:
         """Measure the cases, with a line of progress for each."""
         here = {self.label(case): case for case in cases if isinstance(case, Startup) or self.size(case) is not None}
+        gc.collect()
+        gc.freeze()  # what the libraries brought: `free` looks for garbage after each case
         for number, (label, case) in enumerate(here.items(), 1):
             print(f"[{number}/{len(here)}] {label}: ", end="", file=sys.stderr, flush=True)
             if self.spent.get(case.family, 0) >= self.budget:

@@ -29,13 +29,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import cuarray as ca
-from cuarray import _plan, _runtime
+from cuarray import _matmul_tuning, _plan, _runtime
 from cuarray._dtypes import DTYPES
 from cuarray._errors import CudaError
 from cuarray._launch import Prepared
 from cuarray._layout import Layout, layout
 from cuarray._plan import Epilogue, Plan, Product
 from cuarray._runtime import nvrtc
+from cuarray._runtime.base import BUILTIN_OPTIONS
 
 # ---- what is run
 
@@ -88,6 +89,7 @@ FAMILIES = {
 PRECISIONS = {"tf32": ("float32", "tf32"), "tf32x3": ("float32", "tf32x3")}  # more names of dtypes
 # The largest error, ||out - float64|| / ||float64||, of a right result for random operands and k up to some thousands.
 TOLERANCES = {"float16": 1e-3, "bfloat16": 5e-3, "tf32": 1e-3, "tf32x3": 3e-6, "float32": 3e-6, "float64": 1e-14}
+TOLERANCES |= {"complex64": 3e-6, "complex128": 1e-14}
 
 
 class Case(NamedTuple):
@@ -120,12 +122,15 @@ CHECKS = (
     Case(256, 256, 128, "b"),
     Case(304, 72, 1096, "ab"),
     Case(130, 77, 72, "b"),  # rows of out that are no multiple of 16 bytes
+    Case(257, 131, 195),  # and of the operands, which hopper copies first
+    Case(131, 257, 195, "ab"),
     Case(8, 8, 8),
     Case(200, 264, 136, "", 3),
     Case(200, 264, 136, "a", 3, True),
     Case(520, 776, 200, "", 0, False, True),
 )
 MOST_CANDIDATES = 4  # that are timed where others are, too
+MOST_EXPECTED = 5  # of a family that are timed for a product that is no large square
 MOST_LATER = 6  # configurations that are timed at sizes after the first
 
 # ---- running one product
@@ -178,6 +183,18 @@ def configurations(family: str, of: Product, all_of_them: bool) -> dict[str, Any
             found.pop(str(own), None)
             found[label] = own
     return found
+
+
+def expected(family: str, of: Product) -> dict[str, Any]:
+    """The rows of `TILES` that should be the fastest for a product that is no large square, with their splits of k."""
+    target = _runtime.get().target
+    module = importlib.import_module(f"cuarray._plan.{FAMILIES[family].module}")
+    if not hasattr(module.Configuration, "for_product"):
+        return configurations(family, of, False)
+    costs = {family: module.cost(target, of)}
+    rows = [row for row in _matmul_tuning.choices(target, of, costs) if row[0] == family]
+    found = [module.Configuration.for_product(of, values, splits) for _, values, splits in rows]
+    return {str(own): own for own in [own for own in found if module.fits(target, of, own)][:MOST_EXPECTED]}
 
 
 def fits(module: Any, target: Any, of: Product, own: Any) -> bool:
@@ -242,6 +259,8 @@ def operands_of(case: Case, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarr
     stack = (case.stack,) if case.stack else ()
     shapes = (*stack, case.m, case.k), (*(() if case.shared_b else stack), case.k, case.n), (1, case.n)
     a, b, c = (random.standard_normal(shape) for shape in shapes)
+    if find_dtype(name)[0].kind == "c":
+        a, b, c = (x + 1j * random.standard_normal(x.shape) for x in (a, b, c))
     return a, b, c
 
 
@@ -249,8 +268,13 @@ def stored(values: np.ndarray, dtype: np.dtype, turned: bool) -> tuple[ca.CuArra
     """An array on the device that lies as a case wants it, and its values in float64."""
     lying = np.ascontiguousarray(np.swapaxes(values, -1, -2) if turned else values)
     array = ca.astype(ca.array(lying.astype(np.float32) if dtype.itemsize < 8 else lying), dtype)
-    back = np.array(np.asarray(ca.astype(array, np.float64)))
+    back = np.array(np.asarray(ca.astype(array, wide(dtype))))
     return array, np.swapaxes(back, -1, -2) if turned else back
+
+
+def wide(dtype: np.dtype) -> type:
+    """What exact results are computed in."""
+    return np.complex128 if dtype.kind == "c" else np.float64
 
 
 def compute(family: str, case: Case, name: str, configuration: Any, values: tuple[np.ndarray, ...]) -> Any:
@@ -266,7 +290,7 @@ def compute(family: str, case: Case, name: str, configuration: Any, values: tupl
     runner = Runner(family, of, bounded(configuration))
     runner(out._pointer, a_array._pointer, b_array._pointer, c_array._pointer)
     ca.cuda.synchronize()
-    return np.array(np.asarray(ca.astype(out, np.float64))), exact
+    return np.array(np.asarray(ca.astype(out, wide(dtype)))), exact
 
 
 def check(family: str, case: Case, name: str, configuration: Any) -> dict[str, Any]:
@@ -276,7 +300,7 @@ def check(family: str, case: Case, name: str, configuration: Any) -> dict[str, A
     result: dict[str, Any] = {"error": error, "right": error < TOLERANCES.get(name, 1e-12)}
     if not result["right"]:
         result["pattern"] = pattern(found, exact)
-        if case.stack == 0 and not case.epilogue and case.m * case.n <= 1 << 18:
+        if case.stack == 0 and not case.epilogue and case.m * case.n <= 1 << 18 and exact.dtype.kind == "f":
             result["seen"] = what_was_seen(family, case, name, configuration)
     return result
 
@@ -366,7 +390,8 @@ def tensors(case: Case, name: str) -> tuple[Any, Callable[[], Any] | None]:
     torch.backends.cuda.matmul.allow_tf32 = name.startswith("tf32") and name != "tf32x3"
     kind = getattr(torch, dtype.name)
     generator = torch.Generator("cuda").manual_seed(0)
-    both = [torch.randn(s, device="cuda", generator=generator).to(kind) for s in shapes_of(case)]
+    drawn = kind if dtype.kind == "c" else torch.float32
+    both = [torch.randn(s, device="cuda", generator=generator, dtype=drawn).to(kind) for s in shapes_of(case)]
     out, result = torch.empty((case.m, case.n), dtype=kind, device="cuda"), torch.empty(0)
     result = torch.empty_like(out)
     torch.cuda.synchronize()
@@ -383,11 +408,14 @@ def sampled_error(operands: Any) -> float:
     out, a, b, _ = operands
     rows = np.linspace(0, out.shape[0] - 1, 64).astype(int).tolist()
     if isinstance(out, ca.CuArray):
-        host = [np.array(np.asarray(ca.astype(x, np.float64))) for x in (out, a, b)]
+        host = [np.array(np.asarray(ca.astype(x, wide(x.dtype)))) for x in (out, a, b)]
         exact = host[1][rows] @ host[2]
         return float(np.linalg.norm(host[0][rows] - exact) / np.linalg.norm(exact))
-    exact = a[rows].double() @ b.double()
-    return float((out[rows].double() - exact).norm() / exact.norm())
+    import torch
+
+    kind = torch.complex128 if a.is_complex() else torch.float64
+    exact = a[rows].to(kind) @ b.to(kind)
+    return float((out[rows].to(kind) - exact).norm() / exact.norm())
 
 
 def time_all(
@@ -396,9 +424,10 @@ def time_all(
     """Every configuration (of `only`), in turn with torch: what was found, announced before it is run."""
     of, clock, seconds = describe(case, name), Clock(), job["each"]
     failed = {key.split("|")[3] for key in job["failed"] if key.startswith(f"{family}|{name}|")}
+    square = case.m == case.n == case.k >= 2048 or family == "chosen"
     found = {
         label: own
-        for label, own in configurations(family, of, case.m >= 2048).items()
+        for label, own in (configurations(family, of, case.m >= 2048) if square else expected(family, of)).items()
         if f"{family}|{name}|{case}|{label}" not in job["skip"] and label not in failed
         if only is None or label in only
     }
@@ -446,6 +475,8 @@ def work(job: dict[str, Any]) -> None:
     def say(line: dict[str, Any]) -> None:
         print(json.dumps(line), flush=True)
 
+    if job["ptxas"]:
+        BUILTIN_OPTIONS["matmul_mma.cuh"] = (f"--ptxas-options={job['ptxas']}",)
     for family in job["families"]:
         for name in job["dtypes"]:
             lines = check_all(family, name, job) if job["stage"] == "check" else time_sizes(family, name, job)
@@ -463,6 +494,8 @@ def check_all(family: str, name: str, job: dict[str, Any]) -> Iterator[dict[str,
     skip = set(job["skip"])
     todo = []
     for case in CHECKS:
+        if case.epilogue and find_dtype(name)[0].kind == "c":
+            continue  # complex numbers have no relu
         for label, own in configurations(family, describe(case, name), case in FOR_ALL).items():
             if f"{family}|{name}|{case}|{label}" not in skip:
                 todo.append((case, label, own))
@@ -485,12 +518,13 @@ def check_all(family: str, name: str, job: dict[str, Any]) -> Iterator[dict[str,
 def time_sizes(family: str, name: str, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All sizes of a dtype; after the first one, only the fastest."""
     fastest: dict[str, float] = {}
-    for size in job["sizes"]:
-        case = Case(size, size, size)
+    for extents in job["sizes"]:
+        case = Case(*extents)
         only = set(sorted(fastest, key=fastest.__getitem__, reverse=True)[:MOST_LATER]) or None
+        only = only if len(set(extents)) == 1 and extents[0] >= 2048 else None
         for line in time_all(family, case, name, job, only):
             yield line
-            if "tflops" in line and only is None:
+            if "tflops" in line and only is None and len(set(extents)) == 1:
                 fastest[line["label"]] = line["tflops"]
 
 
@@ -610,7 +644,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=150, help="in all (default: %(default)s)")
     parser.add_argument("--families", default="hopper,mma,simt", help=f"of {','.join(FAMILIES)} (default: %(default)s)")
     parser.add_argument("--dtypes", default="bfloat16,float16,tf32,tf32x3", help="(default: %(default)s)")
-    parser.add_argument("--sizes", default="8192,4096,16384", help="of square products to time (default: %(default)s)")
+    parser.add_argument("--sizes", default="8192,4096,16384", help="to time, N or MxNxK (default: %(default)s)")
+    parser.add_argument("--ptxas", help="another level of ptxas for mma, as -O3")
     parser.add_argument("--each", type=float, default=0.4, help="seconds for one time (default: %(default)s)")
     parser.add_argument(
         "--hang", type=float, default=20, help="seconds after which a process hangs (default: %(default)s)"
@@ -625,7 +660,8 @@ def main() -> None:
     began = time.time()
     families, dtypes = options.families.split(","), options.dtypes.split(",")
     job: dict[str, Any] = {"families": families, "dtypes": dtypes, "each": options.each}
-    job["sizes"] = [int(size) for size in options.sizes.split(",")]
+    job["sizes"] = [[int(n) for n in (size.split("x") * 3)[:3]] for size in options.sizes.split(",")]
+    job["ptxas"] = options.ptxas
     until = began + 0.45 * options.seconds
     checked = supervise({**job, "stage": "check", "until": until, "skip": []}, options.hang)
     wrong = [row["key"] for row in checked if not row["right"]]

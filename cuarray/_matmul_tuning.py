@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cuarray._tuning import Target
+
+if TYPE_CHECKING:
+    from cuarray._plan._matmul import Product
 
 # By kind of product: the families' configurations, and what a full H100 (132 processors) reaches with them, in TFLOP/s
 # of 2 m n k: measured at extents of 4096 and 8192 (docs/matmul.md) but for those marked "?", which are predictions. A
@@ -58,13 +62,15 @@ TILES: dict[str, tuple[tuple[str, tuple[Any, ...], float], ...]] = {
         ("hopper", (64, 256, 4, 1, 1, 1), 430.0),  # ?
         ("hopper", (64, 128, 8, 1, 1, 1), 370.0),  # ?
         ("hopper", (64, 64, 8, 1, 1, 1), 240.0),  # ?
-        ("mma", (128, 256, 32, 64, 64, 3), 560.0),
-        ("mma", (256, 128, 32, 64, 64, 3), 560.0),
-        ("mma", (128, 128, 32, 64, 64, 4), 500.0),
-        ("mma", (128, 128, 32, 64, 32, 4), 450.0),
-        ("mma", (128, 64, 32, 64, 32, 4), 380.0),
-        ("mma", (64, 64, 64, 32, 32, 4), 280.0),
-        ("mma", (32, 64, 64, 16, 32, 4), 150.0),
+        ("mma", (128, 256, 32, 64, 64, 3), 480.0),  # ?
+        ("mma", (256, 128, 32, 64, 64, 3), 480.0),  # ?
+        ("mma", (128, 128, 32, 64, 64, 4), 450.0),  # ?
+        ("mma", (128, 128, 32, 64, 32, 4), 420.0),  # ?
+        ("mma", (128, 64, 32, 64, 32, 4), 340.0),  # ?
+        ("mma", (128, 64, 32, 32, 32, 4), 300.0),  # ?
+        ("mma", (64, 64, 64, 32, 32, 4), 260.0),  # ?
+        ("mma", (64, 64, 32, 32, 32, 4), 240.0),  # ?
+        ("mma", (32, 64, 64, 16, 32, 4), 150.0),  # ?
         ("simt", (128, 128, 8, 8, 8, 4), 40.0),
         ("simt", (64, 64, 16, 8, 4, 4), 30.0),
         ("simt", (32, 32, 16, 4, 2, 3), 15.0),
@@ -72,7 +78,7 @@ TILES: dict[str, tuple[tuple[str, tuple[Any, ...], float], ...]] = {
     # Instructions of 4 steps of k beat those of 8 and 16 (46 and 45 at the same tile).
     "float64": (
         ("mma", (128, 128, 16, 64, 32, 3, 4), 55.0),
-        ("mma", (64, 64, 16, 32, 32, 4, 4), 44.0),  # ?
+        ("mma", (64, 64, 16, 32, 32, 4, 4), 49.0),
         ("mma", (32, 32, 16, 16, 16, 4, 4), 25.0),  # ?
         ("simt", (128, 128, 8, 8, 8, 4), 18.0),
         ("simt", (64, 64, 8, 4, 4, 3), 20.0),  # ?
@@ -80,9 +86,9 @@ TILES: dict[str, tuple[tuple[str, tuple[Any, ...], float], ...]] = {
     ),
     # An IMAD has half of an FFMA's rate.
     "int32": (
-        ("simt", (128, 128, 8, 8, 8, 4), 25.0),
-        ("simt", (64, 64, 16, 8, 4, 4), 20.0),
-        ("simt", (32, 32, 16, 4, 2, 3), 10.0),
+        ("simt", (128, 128, 8, 8, 8, 4), 30.6),
+        ("simt", (64, 64, 16, 8, 4, 4), 25.0),
+        ("simt", (32, 32, 16, 4, 2, 3), 10.0),  # ?
     ),
     # Four instructions for a product of 64 bits.
     "int64": (
@@ -90,22 +96,28 @@ TILES: dict[str, tuple[tuple[str, tuple[Any, ...], float], ...]] = {
         ("simt", (32, 32, 8, 2, 2, 3), 4.0),
     ),
     "complex64": (
-        ("simt", (64, 64, 8, 4, 4, 3), 11.0),
-        ("simt", (128, 64, 8, 8, 4, 3), 11.5),
-        ("simt", (32, 32, 8, 2, 2, 3), 5.0),
+        ("simt", (128, 64, 8, 8, 4, 3), 12.2),
+        ("simt", (64, 64, 8, 4, 4, 3), 11.3),
+        ("simt", (32, 32, 8, 2, 2, 3), 5.0),  # ?
     ),
     "complex128": (
-        ("simt", (64, 64, 8, 4, 4, 2), 6.0),
-        ("simt", (32, 32, 8, 2, 2, 3), 4.0),
+        ("mma", (128, 64, 8, 32, 32, 4), 13.2),  # ?
+        ("mma", (64, 64, 8, 32, 32, 4), 12.6),  # ?
+        ("mma", (32, 32, 8, 16, 16, 4), 6.5),  # ?
+        ("simt", (64, 64, 8, 4, 4, 2), 5.4),
+        ("simt", (32, 32, 8, 2, 2, 3), 4.0),  # ?
     ),
 }  # fmt: skip
-THREADS = 256  # that a processor needs to work at that rate
-SUM_THREADS = 256  # of matmul_sum_splits, a thread an item
+# Threads that a processor needs to work at that rate.
+THREADS = {"hopper": 128, "mma": 256, "simt": 384}
 START = 3.0  # microseconds until a block's first tiles are there, and until its sums are written
-SUM = 4.0  # microseconds of a launch that adds up splits
-BYTES = 2e6  # of scratch memory that are written or read in a microsecond
+LAUNCH = 3.0  # microseconds of one more launch, which waits for the one before
+BYTES = 2.5e6  # that are copied, or written and read as parts of sums, in a microsecond: read and written count
+LOADS = 56e3  # items that lanes of a processor read or store one by one in a microsecond: 32 a cycle
 SPLIT_LEAST = 256  # steps of k, at least, of a part
-SPLITS_MOST = 64
+SPLITS_MOST = 1024
+# The threads of matmul_sum_splits, across items and down their parts, by the most parts.
+SUM_THREADS = ((15, (256, 1)), (127, (32, 8)), (SPLITS_MOST, (32, 32)))
 # A product is skinny if it has at most so many rows or columns, by the bytes of an item: memory takes longer than that
 # many operations an item by ordinary instructions, and a tile would be mostly empty.
 SKINNY_MOST = {1: 16, 2: 8, 4: 16, 8: 16, 16: 8}
@@ -118,29 +130,49 @@ _HOPPER_STEPS = 32  # of k in a slice, of float32; twice as many of 16-bit items
 HOPPER_PROMOTE = 4
 
 
-def choices(target: Target, kind: str, batches: int, m: int, n: int, k: int) -> list[tuple[str, tuple[Any, ...], int]]:
+class Cost(NamedTuple):
+    """What a product's layouts cost a family, besides the work of tiles of vectors of 16 bytes."""
+
+    copies: int = 0  # launches that copy operands
+    copied: int = 0  # bytes that these read and write
+    of_a: float = 0.0  # instructions of a lane, beyond those of vectors, for each item of a tile of a
+    of_b: float = 0.0
+
+
+def choices(
+    target: Target, of: Product, costs: Mapping[str, Cost] | None = None
+) -> list[tuple[str, tuple[Any, ...], int]]:
     """Families, configurations and splits of k for a product, which is expected to be fastest with the first of them.
 
     A configuration begins with its tile's rows and columns.
     """
-    found = []
-    for family, values, tflops in TILES[kind]:
-        bm, bn, bk = values[0], values[1], (_HOPPER_STEPS if family == "hopper" else values[2])
-        tiles = batches * -(-m // bm) * -(-n // bn)
-        per_step = 2 * bm * bn / (tflops * 1e6 / 132)  # microseconds of a processor
-        for splits in _splits(target, tiles, k) if family != "hopper" else (1,):
-            part = -(-k // (splits * bk)) * bk
-            blocks = -(-tiles * splits // target.processors)  # of a processor
-            time = START + max(blocks, THREADS / _threads(family, values)) * part * per_step
-            if splits > 1:
-                time += SUM + 8.0 * splits * batches * m * n / BYTES
-            found.append((time, family, values, splits))
+    found = estimates(target, of, costs or {})
     return [one[1:] for one in sorted(found, key=lambda one: one[0])]
+
+
+def estimates(
+    target: Target, of: Product, costs: Mapping[str, Cost]
+) -> Iterator[tuple[float, str, tuple[Any, ...], int]]:
+    """The expected microseconds of each row of `TILES` that a product's kind has, with each number of splits."""
+    for family, values, tflops in TILES[of.kind]:
+        bm, bn, bk = values[0], values[1], (_HOPPER_STEPS if family == "hopper" else values[2])
+        cost = costs.get(family, Cost())
+        tiles = of.batches * -(-of.m // bm) * -(-of.n // bn)
+        # microseconds of a processor
+        per_step = 2 * bm * bn / (tflops * 1e6 / 132) + (bm * cost.of_a + bn * cost.of_b) / LOADS
+        before = START + cost.copies * LAUNCH + cost.copied / BYTES
+        for splits in _splits(target, tiles, of.k) if family != "hopper" else (1,):
+            part = -(-of.k // (splits * bk)) * bk
+            blocks = -(-tiles * splits // target.processors)  # of a processor
+            time = before + max(blocks, THREADS[family] / _threads(family, values)) * part * per_step
+            if splits > 1:
+                time += LAUNCH + 2.0 * splits * of.batches * of.m * of.n * max(of.dtype.itemsize, 4) / BYTES
+            yield time, family, values, splits
 
 
 def _threads(family: str, values: tuple[Any, ...]) -> int:
     if family == "hopper":
-        return THREADS  # a warpgroup's tensor cores are a whole processor's
+        return THREADS[family]  # a warpgroup's tensor cores are a whole processor's
     bm, bn, _, rows, cols = values[:5]  # of a thread, or of a warp
     return bm * bn // (rows * cols) * (32 if family == "mma" else 1)
 

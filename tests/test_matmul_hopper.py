@@ -26,7 +26,7 @@ from cuarray._runtime import glue, native, tensor_maps
 from cuarray._runtime.base import Function, extended_function
 from cuarray._tuning import Target
 
-H100 = Target(processors=132, block_threads=256, max_block_threads=1024, blocks_per_processor=8, capability=(9, 0))
+H100 = Target(132, 256, 1024, 8, (9, 0), 227 << 10)
 BFLOAT16 = next(dtype for dtype in DTYPES if dtype.name == "bfloat16")
 FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
 
@@ -188,7 +188,7 @@ def test_every_tile_has_its_turn(rows: int, cols: int, group: int, order: int) -
         assert (steps == 1).all()
 
 
-# ---- float32 operands as tf32
+# ---- operands that are copied: float32 as tf32, and what the copy engine cannot read
 
 
 def rounded(x: np.ndarray) -> np.ndarray:
@@ -245,6 +245,51 @@ def test_copied_operands(precision: str, data: st.DataObject) -> None:
             np.testing.assert_allclose(part, arrays[name][0], rtol=2.0**-21)
 
 
+@given(st.data())
+def test_copied_halves(data: st.DataObject) -> None:
+    """Products of 16-bit operands that are not read where they are: those that are are the same, at places for them."""
+    m, n, k = (data.draw(st.one_of(st.integers(1, 40), st.integers(250, 600)), label) for label in "mnk")
+    stack = data.draw(st.sampled_from([(), (3,), (2, 2)]), "stack")
+    random = np.random.default_rng(data.draw(st.integers(0, 9), "seed"))
+
+    def operand(rows: int, cols: int, name: str) -> tuple[np.ndarray, ca.CuArray]:
+        how = data.draw(st.sampled_from(["C", "turned", "steps", "upside down"]), name)
+        own = data.draw(st.sampled_from([stack, ()]), name)
+        host = random.integers(0, 1 << 15, (*own, *((cols, rows) if how == "turned" else (rows, 2 * cols))))
+        host = host.astype(np.uint16).view(np.float16)
+        array = ca.array(host)
+        if how == "turned":
+            return np.swapaxes(host, -1, -2), np.swapaxes(array, -1, -2)
+        part = (..., slice(None, None, -1 if how == "upside down" else 1), slice(cols, None))
+        part = (..., slice(None, None, 2)) if how == "steps" else part
+        return host[part], array[part]
+
+    (a_host, a), (b_host, b) = operand(m, k, "a"), operand(k, n, "b")
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    of = _plan.product(a._layout, b._layout, batch, FLOAT16)
+    made = _matmul_hopper.plan(H100, of, _matmul_hopper.candidates(H100, of)[0])
+    *copies, main = made.launches
+    assert len(copies) == 2, "nothing is known to be aligned"
+    runtime = _runtime.get()
+    scratch = runtime.allocate_scratch(made.scratch_bytes)
+    for launch in copies:
+        Prepared(launch).launch(0, a._pointer, b._pointer, 0, scratch.pointer)
+    memory = np.frombuffer(runtime.read(scratch.pointer, made.scratch_bytes), np.uint8)
+    assert not memory[:4096].any(), "the pool's counters"
+    for own, host, turned in zip(main.maps, (a_host, np.swapaxes(b_host, -1, -2)), instance_flags(main), strict=False):
+        assert own is not None and own.word == 4 and not own.offset % 16
+        assert all(not stride % 16 for stride in own.strides)
+        found = through(own, memory)
+        expected = host.view(np.uint16) if host.ndim == 2 else np.broadcast_to(host, (*batch, *host.shape[-2:]))
+        expected = expected.view(np.uint16).reshape(-1, *host.shape[-2:])
+        np.testing.assert_array_equal(np.swapaxes(found, -1, -2) if turned else found, expected)
+
+
+def instance_flags(plan: _plan.Plan) -> list[bool]:
+    """ATurned and BTurned of a matmul_hopper, the seventh and eighth of its numbers."""
+    return [word == "true" for word in plan.instance.name.split(", ")[9:11]]
+
+
 def through(own: TensorMap, memory: np.ndarray) -> np.ndarray:
     """The tensor of a map, whose address is the beginning of `memory`."""
     size = {"u16": 2, "u32": 4, "tf32": 4}[own.element]
@@ -288,9 +333,6 @@ def test_operands_that_are_read_in_place(data: st.DataObject) -> None:
         operand(m, k, "a"), operand(k, n, "b"), (stack,) if stack else (), BFLOAT16, aligned=data.draw(st.booleans())
     )
     found = _matmul_hopper.candidates(H100, of)
-    if not found:
-        return
-    assert of.aligned
     main = _matmul_hopper.plan(H100, of, found[0]).launches[-1]
     for own, rows, (row, column), batch in (
         (main.maps[0], of.m, of.a, of.a_batch),
@@ -298,6 +340,9 @@ def test_operands_that_are_read_in_place(data: st.DataObject) -> None:
     ):
         assert own is not None
         assert all(not stride % 16 and 0 < stride < 1 << 40 for stride in own.strides)
+        if own.word == 4:
+            continue  # a copy in scratch memory
+        assert of.aligned
         assert own.box[0] * 2 == 128 and own.box[1] <= 256
         turned = own.extents[0] != of.k or (rows == of.k and own.box[1] == 64 and own.strides[0] != row)
         along_rows, along_k = (2, own.strides[0]) if turned else (own.strides[0], 2)
@@ -312,9 +357,12 @@ def test_operands_that_are_read_in_place(data: st.DataObject) -> None:
 def test_what_is_refused() -> None:
     """Products that the copy engine cannot read, or that this family does not compute."""
     assert _matmul_hopper.candidates(H100, product(64, 64, 64))
-    for m, n, k in ((64, 63, 64), (64, 64, 63), (64, 64, 0)):
-        assert not _matmul_hopper.candidates(H100, product(m, n, k)), (m, n, k)
-    assert not _matmul_hopper.candidates(H100, product(64, 64, 64, aligned=False))
+    assert not _matmul_hopper.candidates(H100, product(64, 64, 0))
+    for of in (product(64, 63, 64), product(64, 64, 63), product(64, 64, 64, aligned=False)):
+        found = _matmul_hopper.candidates(H100, of)
+        assert found and len(_matmul_hopper.plan(H100, of, found[0]).launches) > 1
+    (plain,) = {own.plain_stores for own in _matmul_hopper.candidates(H100, product(64, 64, 64, aligned=False))}
+    assert plain, "out may begin anywhere"
     assert not _matmul_hopper.candidates(H100, product(64, 64, 64, FLOAT32))
     assert not _matmul_hopper.candidates(H100, product(64, 64, 64, np.dtype(np.int16)))
     for capability in ((0, 0), (8, 0), (10, 0)):

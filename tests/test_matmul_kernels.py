@@ -134,6 +134,12 @@ MMA: dict[int, list[tuple[Target, Mma]]] = {
         (HOPPER, Mma(32, 32, 16, 16, 16, 2, 16, 2)),
         (HOPPER, Mma(32, 32, 8, 16, 16, 4, 4)),
     ],
+    16: [
+        (AMPERE, Mma(32, 32, 8, 16, 16, 3)),
+        (HOPPER, Mma(32, 64, 8, 32, 16, 3, 4, 2)),
+        (HOPPER, Mma(64, 32, 16, 16, 32, 2)),
+        (AMPERE, Mma(32, 32, 16, 32, 32, 2)),
+    ],
 }
 SHAPES = st.tuples(*(st.one_of(st.integers(1, 40), st.integers(1, 120)) for _ in range(3)))
 
@@ -172,7 +178,14 @@ def test_simt(dtype: np.dtype, shape: tuple, how: tuple, own: Simt, where: Targe
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [("float16", "ieee"), ("bfloat16", "ieee"), ("float32", "tf32"), ("float32", "tf32x3"), ("float64", "ieee")],
+    [
+        ("float16", "ieee"),
+        ("bfloat16", "ieee"),
+        ("float32", "tf32"),
+        ("float32", "tf32x3"),
+        ("float64", "ieee"),
+        ("complex128", "ieee"),
+    ],
 )
 @settings(max_examples=8, deadline=None)
 @given(data=st.data(), shape=SHAPES, how=TWO_LAYOUTS)
@@ -183,7 +196,7 @@ def test_tensor_cores(name: str, precision: str, data: st.DataObject, shape: tup
 
 
 @pytest.mark.parametrize("how", [(a, b) for a in ("C", "F") for b in ("C", "F")], ids="".join)
-@pytest.mark.parametrize("name", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex128"])
 def test_tensor_cores_by_whole_vectors(name: str, how: tuple[str, str]) -> None:
     """Every arrangement of fragments, where copies are of 16 bytes."""
     dtype = np.dtype(name)
@@ -281,7 +294,8 @@ def test_whatever_is_chosen(data: st.DataObject) -> None:
 
 
 def names_of(plan: MatmulPlan) -> list[str]:
-    return [own.instance.name.split("<")[0].removeprefix("ca::matmul_") for own in plan.launches]
+    names = (own.instance.name.split("<")[0] for own in plan.launches)
+    return [name.removeprefix("ca::").removeprefix("matmul_") for name in names]
 
 
 H100 = Target(132, 256, 1024, 8, (9, 0), 227 << 10)
@@ -292,8 +306,13 @@ H100 = Target(132, 256, 1024, 8, (9, 0), 227 << 10)
     [
         ("float32", (4096, 4096, 4096), (), ["simt"]),
         ("float16", (4096, 4096, 4096), (), ["hopper"]),
-        ("float16", (4097, 4097, 4097), (), ["mma"]),
+        ("float16", (4097, 4097, 4097), (), ["half_operand", "half_operand", "hopper"]),
+        ("float16", (4096, 4097, 4096), (), ["half_operand", "hopper"]),
+        ("float16", (65, 65, 65), (), ["mma"]),
         ("float64", (4096, 4096, 4096), (), ["mma"]),
+        ("complex128", (4096, 4096, 4096), (), ["mma"]),
+        ("complex64", (4096, 4096, 4096), (), ["simt"]),
+        ("float16", (16, 16, 1000000), (), ["mma", "sum_splits"]),
         ("int8", (4096, 4096, 4096), (), ["simt"]),
         ("float32", (64, 64, 1 << 18), (), ["simt", "sum_splits"]),
         ("float32", (4096, 1, 4096), (), ["skinny_rows"]),
@@ -308,6 +327,19 @@ def test_choice(dtype: str, shape: tuple[int, int, int], batch: tuple[int, ...],
     found = names_of(_plan.matmul(H100, of))
     assert [name for name in found if name != "sum_splits"] == [name for name in kernels if name != "sum_splits"]
     assert "sum_splits" in found or "sum_splits" not in kernels
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "bool", "complex128"])
+@pytest.mark.parametrize("splits", [2, 16, 130, 200])
+def test_sums_of_many_parts(dtype: str, splits: int) -> None:
+    """However many threads share an item's parts; some may have none."""
+
+    def plans(of: Product) -> MatmulPlan:
+        plan = FAMILIES["simt"].plan(HOPPER, of, Simt(32, 32, 8, 2, 2, 2, False, splits))
+        assert plan.launches[-1].words[-2] == splits
+        return plan
+
+    check(np.dtype(dtype), (37, 3, 8 * splits - 3), ("C", "C"), plans)
 
 
 def test_a_stack_that_shares_b_is_one_matrix() -> None:

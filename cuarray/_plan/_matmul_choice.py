@@ -64,7 +64,8 @@ def matmul(target: Target, of: Product, choice: Choice | None = None) -> MatmulP
         skinny = _matmul_skinny.best(target, of)
         if skinny is not None:
             return _matmul_skinny.plan(target, of, skinny)
-        for name, values, splits in _matmul_tuning.choices(target, of.kind, of.batches, of.m, of.n, of.k):
+        costs = {name: FAMILIES[name].cost(target, of) for name in ("hopper", "mma", "simt")}
+        for name, values, splits in _matmul_tuning.choices(target, of, costs):
             family = FAMILIES[name]
             configuration = family.Configuration.for_product(of, values, splits)
             if family.fits(target, of, configuration):

@@ -53,7 +53,7 @@ class Configuration(NamedTuple):
     def for_product(cls, of: Product, values: tuple[Any, ...], splits: int) -> Configuration:
         """A row of _matmul_tuning, with what else a product asks for. k is never split."""
         promote = _matmul_tuning.HOPPER_PROMOTE if of.kind == "tf32x3" else 0
-        plain = of.n * of.out_dtype.itemsize % 16 != 0
+        plain = not _stores_boxes(of)
         return cls(*values)._replace(plain_stores=plain, promote=promote)
 
     @property
@@ -131,13 +131,21 @@ def _read_in_place(of: Product, second: bool, element: str) -> _Source | None:
     return None
 
 
+def _stores_boxes(of: Product) -> bool:
+    """Whether the copy engine can write the result."""
+    return of.aligned and of.n * of.out_dtype.itemsize % 16 == 0
+
+
 def _copied(of: Product, second: bool, at: int) -> _Source:
-    """Operand a, or b, as tf32_operand leaves it in scratch memory."""
-    rows, own = (of.n, of.b_batch) if second else (of.m, of.a_batch)
-    pitch = -(-of.k * 4 // 16) * 16
+    """Operand a, or b, as tf32_operand or half_operand leaves it in scratch memory."""
+    rows, own, (row, k) = (of.n, of.b_batch, of.b[::-1]) if second else (of.m, of.a_batch, of.a)
+    itemsize = of.dtype.itemsize
+    turned = itemsize == 2 and abs(row) < abs(k)  # as it is: both are read by wgmma
+    lines, length = (of.k, rows) if turned else (rows, of.k)
+    pitch = -(-length * itemsize // 16) * 16
     matrices = of.batches if any(own) else 1
-    stacked = rows * pitch if any(own) else 0
-    return _Source(_SCRATCH, rows, of.k, False, pitch, stacked, matrices, "u32", at)
+    stacked = lines * pitch if any(own) else 0
+    return _Source(_SCRATCH, rows, of.k, turned, pitch, stacked, matrices, "u16" if itemsize == 2 else "u32", at)
 
 
 class _Operands(NamedTuple):
@@ -150,19 +158,15 @@ class _Operands(NamedTuple):
     scratch_bytes: int
 
 
-def _operands(target: Target, of: Product) -> _Operands | None:
-    if of.dtype.itemsize == 2:
-        in_place = [_read_in_place(of, second, "u16") for second in (False, True)]
-        if in_place[0] is None or in_place[1] is None or not of.aligned:
-            return None
-        return _Operands(in_place[0], in_place[1], (), (), 0)
-    split = of.precision == "tf32x3"
+def _operands(target: Target, of: Product) -> _Operands:
+    half, split = of.dtype.itemsize == 2, of.kind == "tf32x3"
     at, sources, low, launches = SCRATCH_COUNTERS, [], [], []
     for second in (False, True):
-        found = _read_in_place(of, second, "tf32") if of.aligned and not split else None
+        found = _read_in_place(of, second, "u16" if half else "tf32") if of.aligned and not split else None
         if found is None:
             found = _copied(of, second, at)
-            nbytes = -(-found.matrices * found.rows * found.pitch // _ROW) * _ROW
+            lines = found.k if found.turned else found.rows
+            nbytes = -(-found.matrices * lines * found.pitch // _ROW) * _ROW
             low_at = at + nbytes if split else 0
             launches.append(_copy(target, of, second, split, found, low_at))
             if split:
@@ -174,12 +178,17 @@ def _operands(target: Target, of: Product) -> _Operands | None:
 
 def _copy(target: Target, of: Product, second: bool, split: bool, to: _Source, low: int) -> Plan:
     row, k = of.b[::-1] if second else of.a
-    turned = abs(row) < abs(k)
-    flags = ", ".join(str(flag).lower() for flag in (second, turned, split))
-    tiles = to.matrices * -(-to.rows // 32) * -(-of.k // 32)
+    itemsize = of.dtype.itemsize
+    if itemsize == 2:
+        lines, length = (of.k, to.rows) if to.turned else (to.rows, of.k)
+        tiles = to.matrices * -(-lines // 16) * -(-length // 256)
+        flags, kernel = [second, to.turned], "half_operand"
+    else:
+        tiles = to.matrices * -(-to.rows // 32) * -(-of.k // 32)
+        flags, kernel = [second, abs(row) < abs(k), split], "tf32_operand"
     blocks = max(1, min(tiles, target.processors * target.blocks_per_processor * 4))
-    name = f"ca::tf32_operand<{flags}, {of.rank}>"
-    words = (*of.words(), to.offset, low, to.pitch // 4, to.matrices)
+    name = f"ca::{kernel}<{', '.join(str(flag).lower() for flag in flags)}, {of.rank}>"
+    words = (*of.words(), to.offset, low, to.pitch // itemsize, to.matrices)
     return Plan(Instance("matmul_hopper_operands.cuh", name), (blocks, 1, 1), (32, 8, 1), words)
 
 
@@ -196,10 +205,10 @@ def _serves(target: Target, of: Product) -> bool:
 def candidates(target: Target, of: Product) -> list[Configuration]:
     """The configurations that can compute a product, the one that should be fastest first; [] if none can.
 
-    float16 and bfloat16 are read where they are: contiguous along an axis, other strides and addresses multiples of 16
-    bytes, at most one stack axis. float32 must allow tf32, and is copied to scratch memory where that is wanted.
+    float32 must allow tf32. Operands are read where they are if they are contiguous along an axis (float32: k), with
+    other strides and addresses multiples of 16 bytes, and at most one stack axis; else they are copied first.
     """
-    rows = _matmul_tuning.choices(target, of.kind, of.batches, of.m, of.n, of.k) if _serves(target, of) else []
+    rows = _matmul_tuning.choices(target, of) if _serves(target, of) else []
     found = [Configuration.for_product(of, values, splits) for family, values, splits in rows if family == "hopper"]
     return [own for own in found if fits(target, of, own)]
 
@@ -209,10 +218,21 @@ def fits(target: Target, of: Product, by: Configuration) -> bool:
     operands = _operands(target, of) if _serves(target, of) else None
     return (
         operands is not None
+        and by.shared <= target.shared_bytes
         and by.fits(operands.a.turned, operands.b.turned)
-        and (by.plain_stores or of.n * of.out_dtype.itemsize % 16 == 0)
+        and (by.plain_stores or _stores_boxes(of))
         and _tiles(of, by) <= INT32_MAX
     )
+
+
+def cost(target: Target, of: Product) -> _matmul_tuning.Cost:
+    """What the layouts of a product cost beyond its tiles."""
+    operands = _operands(target, of) if _serves(target, of) else None
+    if operands is None:
+        return _matmul_tuning.Cost()
+    items = sum(own.matrices * own.rows * own.k for own in (operands.a, operands.b) if own.word == _SCRATCH)
+    written = 2 if operands.low else 1
+    return _matmul_tuning.Cost(len(operands.launches), items * of.dtype.itemsize * (1 + written))
 
 
 def _tiles(of: Product, by: Configuration) -> int:
@@ -225,9 +245,8 @@ def plan(target: Target, of: Product, by: Configuration) -> MatmulPlan:
     operands = _operands(target, of) if _serves(target, of) else None
     if operands is None or not by.fits(operands.a.turned, operands.b.turned):
         raise ValueError(f"{by} does not compute {of}")
-    itemsize = of.out_dtype.itemsize
-    if of.n * itemsize % 16 and not by.plain_stores:
-        raise ValueError(f"{by}: rows of {of.n * itemsize} bytes need plain_stores")
+    if not by.plain_stores and not _stores_boxes(of):
+        raise ValueError(f"{by}: a result that is not at multiples of 16 bytes, as its rows are, needs plain_stores")
     flags = [operands.a.turned, operands.b.turned, ORDERS.index(by.order), by.buffers, not by.plain_stores]
     numbers = [by.bm, by.bn, by.stages, by.cluster_m, by.cluster_n, by.consumers, *flags]
     numbers += [3 if operands.low else 1, by.promote, by.bounded, of.rank]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cuarray._dtypes import BFLOAT16
+from cuarray._matmul_tuning import Cost
 from cuarray._plan import _matmul_tiles as tiles
 from cuarray._plan._matmul import MatmulPlan, Product
 from cuarray._plan._matmul_tiles import Read, Side
@@ -20,7 +21,7 @@ class Configuration(NamedTuple):
     warp_m: int  # rows and columns of a warp
     warp_n: int
     stages: int
-    k: int = 0  # steps of one instruction, where there is a choice (float64)
+    k: int = 0  # steps of one instruction, where there is a choice (float64); 0: the only one
     splits: int = 1  # of k
 
     def __str__(self) -> str:
@@ -46,12 +47,21 @@ def _instruction(target: Target, of: Product, own: Configuration) -> tuple[str, 
     if of.dtype.itemsize == 4:
         return f"ca::mma::TF32<{3 if of.precision == 'tf32x3' else 1}>", 8
     whole = "true" if target.capability >= (9, 0) else "false"
+    if of.dtype.kind == "c":
+        return f"ca::mma::Complex128<{whole}>", 4
     return f"ca::mma::Float64<{own.k}, {whole}>", own.k
 
 
 def _read(of: Product, side: Side) -> Read:
     along_k, items = side.vector(of, 16 // of.dtype.itemsize)
     return Read(along_k, items, items * of.dtype.itemsize >= 4)
+
+
+def _held(of: Product, own: Configuration) -> int:
+    """Registers of a thread for the next tiles, where these are not copied asynchronously."""
+    sides = ((tiles.side_a(of), own.bm), (tiles.side_b(of), own.bn))
+    reads = [(_read(of, side), extent) for side, extent in sides]
+    return sum(extent * own.bk // (own.threads * read.items) for read, extent in reads if not read.asynchronous)
 
 
 def _shared(of: Product, own: Configuration) -> int:
@@ -61,11 +71,11 @@ def _shared(of: Product, own: Configuration) -> int:
 
 
 def _multiplies(target: Target, of: Product) -> bool:
-    if target.one_thread_blocks or target.capability < (8, 0) or of.dtype.kind not in "fV":
+    if target.one_thread_blocks or target.capability < (8, 0) or of.kind not in _KINDS:
         return False
-    if of.dtype.itemsize == 8:  # others have few units for it, behind the same instructions
+    if of.kind in ("float64", "complex128"):  # others have few units for it, behind the same instructions
         return target.capability[1] == 0 and target.capability[0] in (8, 9, 10)
-    return of.dtype.itemsize == 2 or of.precision != "ieee"
+    return True
 
 
 def fits(target: Target, of: Product, own: Configuration) -> bool:
@@ -75,6 +85,8 @@ def fits(target: Target, of: Product, own: Configuration) -> bool:
     _, k = _instruction(target, of, own)
     return (
         (k in (4, 8, 16) and (k == 4 or of.dtype.itemsize < 8 or target.capability >= (9, 0)))
+        and own.k in (0, k)
+        and (_held(of, own) + own.warp_m * own.warp_n // 32 <= _MOST_HELD or not _held(of, own))
         and own.bk % (2 * k if k < 8 or of.dtype.itemsize < 8 else k) == 0
         and own.bk * of.dtype.itemsize >= 64
         and _shared(of, own) <= target.shared_bytes
@@ -83,6 +95,13 @@ def fits(target: Target, of: Product, own: Configuration) -> bool:
     )
 
 
+def cost(target: Target, of: Product) -> Cost:
+    """What the layouts of a product cost beyond its tiles."""
+    return tiles.cost(of, _read(of, tiles.side_a(of)), _read(of, tiles.side_b(of)))
+
+
+_MOST_HELD = 95  # registers of a thread beside sums, before some are spilled (ptxas -v)
+_KINDS = ("half", "tf32", "tf32x3", "float64", "complex128")
 # By bytes of an item.
 _SHAPES = {
     2: [
@@ -96,7 +115,9 @@ _SHAPES = {
         (128, 128, 64, 64, 32, 3),
         (128, 64, 32, 64, 32, 4),
         (64, 128, 32, 32, 64, 4),
+        (128, 64, 32, 32, 32, 4),
         (64, 64, 64, 32, 32, 4),
+        (64, 64, 32, 32, 32, 4),
         (32, 64, 64, 16, 32, 4),
         (64, 32, 64, 32, 16, 4),
     ],
@@ -121,6 +142,17 @@ _SHAPES = {
         (64, 64, 16, 32, 32, 4),
         (64, 64, 16, 32, 16, 4),
         (32, 32, 16, 16, 16, 4),
+    ],
+    16: [
+        (128, 64, 8, 32, 32, 4),
+        (64, 128, 8, 32, 32, 4),
+        (128, 64, 8, 32, 32, 3),
+        (128, 64, 8, 64, 16, 4),
+        (64, 64, 8, 32, 32, 4),
+        (64, 64, 8, 32, 32, 3),
+        (64, 64, 16, 32, 32, 3),
+        (64, 64, 8, 32, 16, 4),
+        (32, 32, 8, 16, 16, 4),
     ],
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from cuarray._matmul_tuning import Cost
 from cuarray._plan import _matmul_tiles as tiles
 from cuarray._plan._matmul import MatmulPlan, Product
 from cuarray._plan._matmul_tiles import Read, Side
@@ -38,7 +39,7 @@ class Configuration(NamedTuple):
 
 def _read(target: Target, of: Product, side: Side, turn: bool, extent: int, bk: int) -> Read:
     itemsize = of.dtype.itemsize
-    along_k, items = side.vector(of, 16 // itemsize)
+    along_k, items = side.vector(of, min(8, 16 // itemsize))  # 16 bytes to be converted take too many registers
     items = min(items, bk if along_k else extent)
     # Copies change no bits: small integers and halves become sums' types on the way.
     copies = tiles.has_async_copies(target) and itemsize == tiles.sum_dtype(of).itemsize
@@ -68,6 +69,12 @@ def fits(target: Target, of: Product, own: Configuration) -> bool:
         and own.tm * own.tn * itemsize <= 512  # registers
         and tiles.splits_fit(of, own.splits, own.bm, own.bn)
     )
+
+
+def cost(target: Target, of: Product) -> Cost:
+    """What the layouts of a product cost beyond its tiles."""
+    reads = (_read(target, of, side, True, 16, 16) for side in (tiles.side_a(of), tiles.side_b(of)))
+    return tiles.cost(of, *reads)
 
 
 _SHAPES = [

@@ -67,6 +67,16 @@ def sum_dtype(of: Product) -> np.dtype:
     return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
 
 
+def cost(of: Product, a: Read, b: Read) -> _matmul_tuning.Cost:
+    """What reading operands in this way costs: what is not copied asynchronously is stored by an instruction more."""
+    whole = of.dtype.itemsize / 16  # instructions an item, of vectors
+
+    def more(read: Read) -> float:
+        return max(0.0, (1 if read.asynchronous else 2) / read.items - whole)
+
+    return _matmul_tuning.Cost(of_a=more(a), of_b=more(b))
+
+
 def pieces(of: Product, bm: int, bn: int) -> int:
     """Tiles of the result, of all of the stack."""
     return of.batches * -(-of.m // bm) * -(-of.n // bn)
@@ -106,7 +116,7 @@ def of_tiles(
     if not partial:
         return MatmulPlan((main,), 0)
     items = of.batches * of.m * of.n
-    name = f"ca::matmul_sum_splits<{of.cpp_types}, {of.rank}>"
-    blocks = max(1, min(-(-items // _matmul_tuning.SUM_THREADS), INT32_MAX))
-    last = Plan(Instance(header, name), (blocks, 1, 1), (_matmul_tuning.SUM_THREADS, 1, 1), words)
+    across, down = next(threads for most, threads in _matmul_tuning.SUM_THREADS if splits <= most)
+    name = f"ca::matmul_sum_splits<{of.cpp_types}, {across}, {down}, {of.rank}>"
+    last = Plan(Instance(header, name), (-(-items // across), 1, 1), (across, down, 1), words)
     return MatmulPlan((main, last), SCRATCH_COUNTERS + splits * items * sum_dtype(of).itemsize)

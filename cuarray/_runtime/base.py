@@ -127,11 +127,17 @@ class Occupancy(NamedTuple):
         return self.warps / self.max_warps
 
 
+# Options of NVRTC for the library's own headers. For products by tensor cores the last level of ptxas takes as long
+# again as all before it, for as many instructions and more registers.
+BUILTIN_OPTIONS: dict[str, tuple[str, ...]] = {"matmul_mma.cuh": ("--ptxas-options=-O2",)}
+
+
 @functools.cache
 def builtin_source(header: str, contract: bool = False) -> Source:
     """One of the library's own headers under kernels/."""
     # Its name is not the header's: NVRTC would take the #include for a file that includes itself.
-    return Source(f"cuarray's {header}", f'#include "{header}"\n', contract=contract)
+    options = BUILTIN_OPTIONS.get(header, ())
+    return Source(f"cuarray's {header}", f'#include "{header}"\n', contract=contract, options=options)
 
 
 def short_name(instance: str) -> str:

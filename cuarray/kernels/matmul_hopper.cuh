@@ -233,37 +233,42 @@ __global__ void __launch_bounds__(128 * (1 + Consumers), 1)
 #pragma unroll
       for (int i = 0; i < Tile::blocks; ++i) ptx::keep_in_place(sums[i]);
       if (before >= 0) release(before);
+      // Piece after piece of 64 rows by 128 bytes. What does not name registers stands in the code once.
+      constexpr int columns = Tile::row_bytes / int(sizeof(Out)), across = BN / columns;
+#pragma unroll 1
+      for (int piece = 0; piece < Tile::blocks * across; ++piece) {
+        const int row = m + piece / across * 64, col = n + piece % across * columns;
+        const u32 to = shared + Tile::buffers_at + (consumer * Buffers + buffer) * Tile::buffer_bytes;
+        char* const local_piece = dynamic_shared + (to - begin);
+        if constexpr (reads_c<Epilogue>) {
+          // By way of shared memory: neighbouring threads read neighbours, and the code for each sum is short.
+          fetch_c<Out>(p.product, local_piece, offsets.c, row, col);
+          ptx::named_barrier(1 + consumer, 128);
+        }
 #pragma unroll
-      for (int i = 0; i < Tile::blocks; ++i) {
-        float (&sum)[BN / 2] = *[&] {
-          if constexpr (Promote != 0) return &total[i];
-          else return &sums[i];
-        }();
-        constexpr int piece = Tile::row_bytes / int(sizeof(Out));  // columns
-#pragma unroll
-        for (int first = 0; first < BN; first += piece) {
-          const u32 to = shared + Tile::buffers_at + (consumer * Buffers + buffer) * Tile::buffer_bytes;
-          char* const local_piece = dynamic_shared + (to - begin);
-          if constexpr (reads_c<Epilogue>) {
-            // By way of shared memory: neighbouring threads read neighbours, and the code for each sum is short.
-            fetch_c<Out>(p.product, local_piece, offsets.c, m + 64 * i, n + first);
-            ptx::named_barrier(1 + consumer, 128);
-          }
+        for (int own = 0; own < Tile::blocks * across; ++own) {
+          if (own != piece) continue;
+          constexpr int count = columns / 2;
+          float (&all)[BN / 2] = *[&] {
+            if constexpr (Promote != 0) return &total[own / across];
+            else return &sums[own / across];
+          }();
+          float sum[count];
           Matmul<NBatch> here = p.product;  // with c where it was fetched to
           here.c = reinterpret_cast<u64>(local_piece), here.c_row = here.c_col = 0;
 #pragma unroll
-          for (int j = 0; j < piece / 2; ++j) {  // in place: the sums are not needed any more
+          for (int j = 0; j < count; ++j) {
             const int r = warp * 16 + lane / 4 + j / 2 % 2 * 8, c = j / 4 * 8 + lane % 4 * 2 + j % 2;
             const BatchOffsets place = {0, 0, reads_c<Epilogue> ? place_in_piece<Out>(r, c) : 0};
-            sum[first / 2 + j] = Epilogue::template apply<Out>(here, sum[first / 2 + j], place, 0, 0);
+            sum[j] = Epilogue::template apply<Out>(here, all[own % across * count + j], place, 0, 0);
           }
           if constexpr (reads_c<Epilogue>) ptx::named_barrier(1 + consumer, 128);
           if constexpr (sizeof(Out) == 2) {
             // Matrices 0 and 1 of a store are rows 0-7 and 8-15 of eight columns, 2 and 3 of the next eight.
             const u32 local = warp * 16 + lane % 16;
 #pragma unroll
-            for (int g = 0; g < piece / 8; g += 2) {
-              const float* d = sum + first / 2 + 4 * g;
+            for (int g = 0; g < columns / 8; g += 2) {
+              const float* d = sum + 4 * g;
               ptx::store_matrices(to + local * Tile::row_bytes + ((g + lane / 16) ^ (local % 8)) * 16,
                                   ptx::pack(Out{}, d[0], d[1]), ptx::pack(Out{}, d[2], d[3]),
                                   ptx::pack(Out{}, d[4], d[5]), ptx::pack(Out{}, d[6], d[7]));
@@ -271,26 +276,26 @@ __global__ void __launch_bounds__(128 * (1 + Consumers), 1)
           } else {
             const u32 local = warp * 16 + lane / 4;  // and local + 8, whose pieces are exchanged likewise
 #pragma unroll
-            for (int g = 0; g < piece / 8; ++g) {
-              const float* d = sum + first / 2 + 4 * g;
+            for (int g = 0; g < columns / 8; ++g) {
+              const float* d = sum + 4 * g;
               const u32 at = to + local * Tile::row_bytes + ((2 * g + lane % 4 / 2) ^ (local % 8)) * 16 + lane % 2 * 8;
               ptx::store_pair(at, d[0], d[1]);
               ptx::store_pair(at + 8 * Tile::row_bytes, d[2], d[3]);
             }
           }
-          ptx::fence_for_copies();
-          // When this barrier is passed the piece is there, and the store that last read the next buffer has read it.
-          if (StoreBoxes && threadIdx.x % 128 == 0) ptx::wait_for_reads<Buffers - 2>();
-          ptx::named_barrier(1 + consumer, 128);
-          if constexpr (!StoreBoxes)
-            for_piece<Out>(p.product, m + 64 * i, n + first, [&](int place, i64 r, i64 c) {
-              element<Out>(p.product.out, ((i64(matrix) * p.product.m + r) * p.product.n + c) * i64(sizeof(Out))) =
-                  *reinterpret_cast<const Out*>(local_piece + place);
-            });
-          else if (threadIdx.x % 128 == 0)
-            ptx::store_box(p.maps[map_out], to, n + first, m + 64 * i, int(matrix));
-          buffer = buffer + 1 == Buffers ? 0 : buffer + 1;
         }
+        ptx::fence_for_copies();
+        // When this barrier is passed the piece is there, and the store that last read the next buffer has read it.
+        if (StoreBoxes && threadIdx.x % 128 == 0) ptx::wait_for_reads<Buffers - 2>();
+        ptx::named_barrier(1 + consumer, 128);
+        if constexpr (!StoreBoxes)
+          for_piece<Out>(p.product, row, col, [&](int place, i64 r, i64 c) {
+            element<Out>(p.product.out, ((i64(matrix) * p.product.m + r) * p.product.n + c) * i64(sizeof(Out))) =
+                *reinterpret_cast<const Out*>(local_piece + place);
+          });
+        else if (threadIdx.x % 128 == 0)
+          ptx::store_box(p.maps[map_out], to, col, row, int(matrix));
+        buffer = buffer + 1 == Buffers ? 0 : buffer + 1;
       }
     }
     if (StoreBoxes && threadIdx.x % 128 == 0) ptx::wait_for_stores();

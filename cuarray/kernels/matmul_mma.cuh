@@ -1,5 +1,5 @@
 // out = epilogue(a @ b) by the tensor cores of capability 8.0 and later, a warp at a time: float16 and bfloat16 with sums
-// in float32, float32 as tf32, float64. Tiles lie in shared memory as they do in global memory, along k or along the
+// in float32, float32 as tf32, float64, complex128. Tiles lie in shared memory as they do in global memory, along k or along the
 // other axis, and are turned on the way to registers where the instruction wants that.
 #pragma once
 #include "matmul_tiles.cuh"
@@ -10,7 +10,7 @@ namespace tiles {
 
 // A tile in shared memory in lines along k, or along the other axis. The 16-byte chunks of a line change places in a way
 // that differs from line to line, so that a warp finds what it reads at once in different banks: the same chunk of eight
-// lines (InRows), or of four lines two chunks each.
+// lines (InRows), or of four lines two chunks each; of items that are a chunk, four of two lines.
 template <class T, int Extent, int BK, bool AlongK, bool InRows> struct Swizzled {
   static constexpr bool along_k = AlongK;
   static constexpr int pitch = AlongK ? BK : Extent, size = Extent * BK, items = 16 / int(sizeof(T));
@@ -18,7 +18,9 @@ template <class T, int Extent, int BK, bool AlongK, bool InRows> struct Swizzled
   static_assert(chunks >= 4 && (chunks & (chunks - 1)) == 0, "a line has 64 bytes or more, and a power of two");
   static __device__ CA_ALWAYS_INLINE int index(int x, int k) {
     const int line = AlongK ? x : k, at = AlongK ? k : x, rank = line / together;
-    const int turn = InRows ? rank & (chunks < 8 ? chunks - 1 : 7) : 2 * (rank & (chunks < 8 ? chunks / 2 - 1 : 3));
+    const int turn = InRows                                        ? rank & (chunks < 8 ? chunks - 1 : 7)
+                     : AlongK && items == 1 && chunks >= 8 ? 4 * (rank & 1)
+                                                           : 2 * (rank & (chunks < 8 ? chunks / 2 - 1 : 3));
     return line * pitch + ((at / items) ^ turn) * items + at % items;
   }
 };
@@ -86,6 +88,7 @@ template <class T, class Mma, int BM, int BN, int BK, int WarpM, int WarpN, bool
   // Of float64, fragments of two steps are too many registers, and one takes so long that the next need not be there.
   static constexpr int buffers = sizeof(T) == 8 && Mma::k > 4 ? 1 : 2, warp_rows = WarpM, gap = 8;
   static constexpr int steps = BK / Mma::k, words = FragmentsA::words, down = WarpM / 16, across = WarpN / 8, passes = down;
+  static constexpr bool short_code = true;  // at the end
   Word a[buffers][2 * down][words], b[buffers][across][words];
   Sum sum[down][across][4];
   int row, col;  // of the warp in the tile
@@ -131,6 +134,9 @@ template <class T, class Mma, int BM, int BN, int BK, int WarpM, int WarpN, bool
           }
         }
       }
+    } else if constexpr (is_complex<T>) {
+      round<0>(from);
+      round<1>(from);
     } else {
 #pragma unroll
       for (int i = 0; i < down; ++i) {
@@ -159,6 +165,15 @@ template <class T, class Mma, int BM, int BN, int BK, int WarpM, int WarpN, bool
   }
 
  private:
+  template <int Round> __device__ CA_ALWAYS_INLINE void round(int from) {
+#pragma unroll
+    for (int i = 0; i < down; ++i) {
+      Word word[2 * words];
+      gather(word, a[from], i);
+#pragma unroll
+      for (int j = 0; j < across; ++j) Mma::template multiply<Round>(sum[i][j], word, b[from][j]);
+    }
+  }
   static __device__ CA_ALWAYS_INLINE void gather(Word (&word)[2 * words], const Word (&a)[2 * down][words], int i) {
 #pragma unroll
     for (int r = 0; r < 2 * words; ++r) word[r] = a[2 * i + r % 2][r / 2];

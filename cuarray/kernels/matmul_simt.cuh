@@ -28,6 +28,7 @@ template <class T, class S, int BM, int BN, int BK, int TM, int TN> struct SimtC
   using PlaceA = Steps<S, BM, BK>;
   using PlaceB = Steps<S, BN, BK>;
   static constexpr int a_size = PlaceA::size, b_size = PlaceB::size;
+  static constexpr bool short_code = false;  // at the end: registers are tight in the loop before
   S a[2][TM], b[2][TN], sum[TM][TN];
   int row, col;  // of its first piece in the tile
 

@@ -251,8 +251,9 @@ template <class T, class Stored, int Extent, int BK, int Threads, class How, cla
     } else {
       each([&](int round, int line, int begin) {
         if (Whole || there(line, begin, k_left) == items) held_[round] = load_now<Vector<T, items>>(address(round));
+        else if (items == 1) held_[round] = {};
       });
-      if constexpr (!Whole)
+      if constexpr (!Whole && items > 1)
         each([&](int round, int line, int begin) {
           const int count = there(line, begin, k_left);
           if (count < items) held_[round] = load_part<T, items>(address(round), count);
@@ -385,10 +386,13 @@ __device__ CA_ALWAYS_INLINE void write_tile(const MatmulSplit<NBatch>& p, const 
   constexpr int warp_rows = Compute::warp_rows / passes, rows = BM / passes;
   constexpr int count = 16 / int(sizeof(S)), vectors = BN / count;
   S* const buffer = reinterpret_cast<S*>(shared_memory());
-#pragma unroll
+  constexpr int at_once = Compute::short_code ? 1 : passes;
+#pragma unroll at_once
   for (int pass = 0; pass < passes; ++pass) {
     __syncthreads();
-    compute.template put<passes>(buffer, pitch, pass);
+#pragma unroll
+    for (int own = 0; own < passes; ++own)  // registers have no index
+      if (own == pass) compute.template put<passes>(buffer, pitch, own);
     __syncthreads();
 #pragma unroll 1
     for (int i = threadIdx.x; i < rows * vectors; i += Threads) {
@@ -402,18 +406,32 @@ __device__ CA_ALWAYS_INLINE void write_tile(const MatmulSplit<NBatch>& p, const 
 
 }  // namespace tiles
 
-// The sums of a product whose inner extent was cut, in the order of the parts.
-template <class T, class Out, class Epilogue, int NBatch> __global__ void matmul_sum_splits(MatmulSplit<NBatch> p) {
+// The sums of a product whose inner extent was cut, always in the same order: a block of Across x Down threads adds up
+// those of Across items, each thread every Down-th part, and one thread of each item what these have.
+template <class T, class Out, class Epilogue, int Across, int Down, int NBatch>
+__global__ void __launch_bounds__(Across* Down) matmul_sum_splits(MatmulSplit<NBatch> p) {
   using S = tiles::sum_t<T>;
-  const i64 items = p.batches * p.m * p.n;
-  const u64 sums = p.scratch + after_counters;
-  for (i64 item : work_items(items)) {
-    tiles::Vector<S, 1> sum = {{element<S>(sums, item * i64(sizeof(S)))}};
-    for (i64 split = 1; split < p.splits; ++split)
-      sum.item[0] = tiles::add<T>(sum.item[0], element<S>(sums, (split * items + item) * i64(sizeof(S))));
-    const i64 line = item / p.n, batch = line / p.m;
-    tiles::write<false, T, Out, Epilogue>(p, batch_offsets(p, batch), batch, 0, line - batch * p.m, item - line * p.n, sum);
+  __shared__ S of_threads[Down > 1 ? Across * Down : 1];
+  const i64 items = p.batches * p.m * p.n, item = i64(blockIdx.x) * Across + threadIdx.x;
+  const u64 sums = p.scratch + after_counters + item * i64(sizeof(S));
+  const int first = threadIdx.y, splits = int(p.splits);
+  tiles::Vector<S, 1> sum = {{S(0)}};
+  if (item < items) {
+    if (first < splits) sum.item[0] = element<S>(sums, first * items * i64(sizeof(S)));
+#pragma unroll 4
+    for (int split = first + Down; split < splits; split += Down)
+      sum.item[0] = tiles::add<T>(sum.item[0], element<S>(sums, split * items * i64(sizeof(S))));
   }
+  if constexpr (Down > 1) {
+    of_threads[first * Across + threadIdx.x] = sum.item[0];
+    __syncthreads();
+    if (first > 0) return;
+#pragma unroll 4
+    for (int i = 1; i < Down; ++i) sum.item[0] = tiles::add<T>(sum.item[0], of_threads[i * Across + threadIdx.x]);
+  }
+  if (item >= items) return;
+  const i64 line = item / p.n, batch = line / p.m;
+  tiles::write<false, T, Out, Epilogue>(p, batch_offsets(p, batch), batch, 0, line - batch * p.m, item - line * p.n, sum);
 }
 
 }  // namespace ca

@@ -5,7 +5,7 @@
 // register: a[r] has row g + 8 * (r % 2), columns across * (t + 4 * (r / 2)) on; b[r] has column g, rows
 // across * (t + 4 * r) on; c[i] is row g + 8 * (i / 2), column 2 * t + i % 2.
 #pragma once
-#include "portable.cuh"
+#include "complex.cuh"
 #if !CA_ON_DEVICE
 #include "host/mma.hpp"
 #endif
@@ -125,6 +125,23 @@ template <int K, bool Whole> struct Float64 {
   static __device__ CA_ALWAYS_INLINE void multiply(Sum (&c)[4], const Word (&a)[K / 2], const Word (&b)[K / 4]) {
     if constexpr (Whole) multiply_float64(c, a, b);
     else multiply_halves(c, a, b);
+  }
+};
+// Complex numbers by four products of real ones, in two rounds, each with two sums that do not wait for one another.
+template <bool Whole> struct Complex128 {
+  using Word = complex<double>;
+  using Sum = complex<double>;
+  static constexpr int k = 4, across = 1, passes = 1;
+  template <int Round>
+  static __device__ CA_ALWAYS_INLINE void multiply(Sum (&c)[4], const Word (&a)[2], const Word (&b)[1]) {
+    const double factor[2] = {Round ? -a[0].im : a[0].re, Round ? -a[1].im : a[1].re};
+    const double plain[2] = {Round ? a[0].im : a[0].re, Round ? a[1].im : a[1].re};
+    const double for_re[1] = {Round ? b[0].im : b[0].re}, for_im[1] = {Round ? b[0].re : b[0].im};
+    double re[4] = {c[0].re, c[1].re, c[2].re, c[3].re}, im[4] = {c[0].im, c[1].im, c[2].im, c[3].im};
+    Float64<4, Whole>::multiply(re, factor, for_re);
+    Float64<4, Whole>::multiply(im, plain, for_im);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) c[i] = {re[i], im[i]};
   }
 };
 
