@@ -1,20 +1,23 @@
 """Times reductions under other values of their policy's parameters: `python -m benchmarks.tune_reductions out.json`.
 
-First shapes and axes by six operations, and copies of transposed arrays, with the parameters as they are, in turn with
-CuPy and PyTorch where these can be imported, and beside what an earlier JSON has (`--before`). Then the parameters one
-by one, each value for the cases that it concerns. On a GPU times are those between two events around several calls,
-whose inputs take turns so that none of them is in the L2 cache; on the host backend wall-clock times. `--small` takes
-sizes that the host's tests can bear. Stops when its time is over (`--budget`). The JSON has every time in microseconds.
+Shapes and axes by six operations with the parameters as they are, in turn with CuPy and PyTorch where these can be
+imported, and beside what an earlier JSON has (`--before`); the parameters one by one, each value for the cases that it
+concerns, those of columns first; and copies of transposed arrays. On a GPU times are those between two events around
+several calls, whose inputs take turns so that none of them is in the L2 cache; on the host backend wall-clock times.
+`--small` takes sizes that the host's tests can bear. Stops when its time is over (`--budget`). The JSON has every time
+in microseconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,10 +25,12 @@ import numpy as np
 import cuarray as ca
 from cuarray import _fast_calls, _plan, _runtime, _tuning
 from cuarray._functions import _reduction
-from cuarray._launch import Prepared
+from cuarray._launch import Prepared, source_of
+from cuarray._layout import layout
 from cuarray._tuning import Target
 
 OPERATIONS = ("sum", "max", "argmax", "mean", "var", "any")
+TRIED = ("sum", "argmax", "var")  # with other parameters
 SHAPES: tuple[tuple[tuple[int, ...], Any], ...] = (
     ((1000,), None),
     ((1_000_000,), None),
@@ -41,14 +46,16 @@ SHAPES: tuple[tuple[tuple[int, ...], Any], ...] = (
     ((256, 256, 256), (0, 2)),
     ((1 << 22, 64), 1),
 )
-# The first ones to be timed, which are farthest from what the memory can do.
-FIRST = (3, 6, 8, 9, 10)
+# The first ones to be timed, which are farthest from what the memory can do, and the parameters that decide about them.
+FIRST = (10, 6, 3)
+FIRST_TRIALS = ("column_resident", "column_rows", "column_blocks", "column_least", "down")
 # Values to try, and the cases that each parameter decides about: shapes of SHAPES by their numbers.
 TRIALS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "column_blocks": ((4, 8, 32), (3, 10)),
-    "column_resident": ((2, 4), (3, 6, 10)),
-    "column_rows": ((4,), (3, 6, 10)),
-    "down": ((4, 16), (3, 10)),
+    "column_resident": ((1, 3, 4), FIRST),
+    "column_rows": ((2, 8), FIRST),
+    "column_blocks": ((4, 16), (10, 3)),
+    "column_least": ((16, 64), (10, 3)),
+    "down": ((4, 16), (10, 3)),
     "rows": ((16,), (3, 10)),
     "short_most": ((0,), (9,)),
     "short_blocks": ((2, 3), (9,)),
@@ -211,7 +218,7 @@ class Run:
             full, axis = SHAPES[number]
             shape = smaller(full) if self.small else full
             arrays = inputs("cuarray", ca, shape, dtype, False, self.clock)
-            for name in ("sum", "argmax", "var"):
+            for name in TRIED:
                 call = caller("cuarray", ca, name, axis)
                 # Around the trials, as clocks and temperatures change; `None` is the value that is there.
                 expected = None
@@ -258,6 +265,32 @@ def forget() -> None:
     _fast_calls.forget(_reduction.reduce)
 
 
+def compile_all(dtypes: list[np.dtype]) -> None:
+    """All kernels of reductions to be timed, on all cores: one after the other they would take most of the time."""
+    runtime, base = _runtime.get(), _tuning.REDUCE
+    wanted: dict[Any, None] = {}
+
+    def want(names: tuple[str, ...], number: int) -> None:
+        shape, axis = SHAPES[number]
+        axes = tuple(range(len(shape))) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        for name, dtype in itertools.product(names, dtypes):
+            if name == "argmax" and isinstance(axis, tuple):
+                continue
+            for plan in _reduction.plans(runtime.target, name, layout(dtype, shape), axes):
+                wanted[source_of(plan), plan.instance.name] = None
+
+    for number in range(len(SHAPES)):
+        want(OPERATIONS, number)
+    for parameter, (values, numbers) in TRIALS.items():
+        for value, number in itertools.product(values, numbers):
+            _tuning.REDUCE = dataclasses.replace(base, **{parameter: value})
+            want(TRIED, number)
+    _tuning.REDUCE = base
+    with ThreadPoolExecutor(runtime.compile_threads) as pool:
+        for future in [pool.submit(runtime.compile_ahead, source, [f"&{name}"]) for source, name in wanted]:
+            future.result()
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_reductions", description=__doc__.split("\n")[0])
@@ -270,18 +303,24 @@ def main() -> None:
     options = parser.parse_args()
     run = Run(options)
     dtypes = [np.dtype(name) for name in options.dtypes.split(",")]
+    if run.clock.on_gpu:
+        compile_all(dtypes)
     for dtype in dtypes:
         print(f"{dtype}, GB/s: cuarray before and now, {', '.join(list(run.libraries)[1:]) or 'no other library'}")
         for number in FIRST:
             run.case(number, dtype)
-    for name in COPIES:
-        run.copies(np.dtype(name))
-    for dtype in dtypes:
-        for parameter in TRIALS:
+        for parameter in FIRST_TRIALS:
             run.trials(parameter, dtype)
+    for dtype in dtypes:
         for number in range(len(SHAPES)):
             if number not in FIRST and not run.is_over:
                 run.case(number, dtype)
+        for parameter in TRIALS:
+            if parameter not in FIRST_TRIALS:
+                run.trials(parameter, dtype)
+    for name in COPIES:
+        if not run.is_over:
+            run.copies(np.dtype(name))
     if run.is_over:
         print("  the time was over before all was timed")
     report(run.rows)

@@ -142,12 +142,15 @@ class ReduceParameters:
     rows: int = 8
     # Threads below each other in a strip, at most: more of them are narrower strips.
     down: int = 8
-    # Strips: blocks a processor in all, of which so many are to be resident, whose threads read so many rows at once.
-    # Three blocks of 256 threads with 8 packs of 16 bytes are 96 KiB on the way; many short blocks end at about the
-    # same time, where one and a half waves of long ones leave processors idle for a quarter of it.
-    column_blocks: int = 16
-    column_resident: int = 3
-    column_rows: int = 8
+    # Strips: so many blocks are to be resident on a processor, whose threads add so many rows while as many are on
+    # the way. Two blocks of 256 threads with 4 to 8 packs of 16 bytes are 32 to 64 KiB on the way, and leave each
+    # thread the 128 registers that sums in float64 want.
+    column_resident: int = 2
+    column_rows: int = 4
+    # Strips are cut into runs up to so many blocks a processor in all, as long as a thread keeps so many rows: to
+    # combine costs a block some microseconds. To have all processors busy, down to a quarter of these rows.
+    column_blocks: int = 8
+    column_least: int = 32
     # Rows of at most so many bytes that follow each other, and do not all begin at a multiple of 16 bytes, go through
     # shared memory; by so many blocks a processor, which read up to 24 KiB each while they do what they read before.
     short_most: int = 128
@@ -238,11 +241,11 @@ def reduce_policy(
         pieces = -(-kept // across) * -(-across // (lanes * pack))
         splits = 1
         if pieces <= REDUCE_COUNTERS // 2:  # accumulators may be so large that packs have half as many items
-            wanted = target.processors * REDUCE.column_blocks
-            # Two rounds a thread at least, else combining costs more than it hides.
-            most_splits = min(reduced // (2 * down * REDUCE.column_rows), REDUCE_COUNTERS)
-            splits = max(1, min(wanted // max(pieces, 1), most_splits))
-        rows = REDUCE.column_rows if pack <= 4 and reduced // splits > 4 * down else 4
+            least = down * REDUCE.column_least
+            busy = -(-target.processors * REDUCE.column_resident // pieces)
+            most_splits = max(reduced // least, min(busy, 4 * reduced // least), 1)
+            splits = min(max(1, target.processors * REDUCE.column_blocks // pieces), most_splits, REDUCE_COUNTERS)
+        rows = REDUCE.column_rows
         return ReducePolicy("reduce_columns", splits, max(1, min(pieces * splits, _MOST_BLOCKS)), lanes, rows=rows)
     if 0 < row_bytes <= REDUCE.short_most and row_bytes % 16 and kept > 1 and reduced > 1:
         lanes = _power_above(-(-row_bytes // 64))
@@ -259,28 +262,50 @@ def reduce_policy(
 
 
 SCAN_STRIP = 64  # rows side by side that a thread of a one-thread block scans together: they stay in the L1 cache
-SCAN_LANES = 128  # threads that scan a tile: at most 28 KiB of shared memory for the widest accumulators
-SCAN_TILE = 7 * SCAN_LANES  # items of a tile, at least (scan_items in kernels/scan.cuh)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanParameters:
+    """What the policy of scans weighs; benchmarks/tune_scans.py tries other values."""
+
+    # Threads of a block that scans a tile, the packs of 16 bytes that each of them has of it, and the blocks that are
+    # to be resident on a processor. A tile takes some 4 us: it is read, told, looked back from and written. A processor
+    # of an H100 reads 11 KiB a microsecond while it writes as much, so four tiles of 16 KiB are half as much again as
+    # it needs; and a thread has 64 registers then, which is what float64 takes.
+    threads: int = 256
+    packs: int = 4
+    resident: int = 4
+    # Rows of at most so many packs a lane are scanned by a warp each, if all warps get one.
+    warp_packs: int = 16
+    # Rows for each block that can be resident, from which on each block scans whole rows: with fewer, some would idle.
+    rows: int = 3
+    # Threads for each that can be resident, if a thread scans a row or a run of it: each reads eight items at once.
+    columns: float = 1.0
+
+
+SCAN = ScanParameters()
+SCAN_THREADS = 256  # of a block of warps, as kernels/scan_tiles.cuh has it
 
 
 @dataclass(frozen=True, slots=True)
 class ScanPolicy:
     """How a scan is cut up: `splits` runs a row, each done by `lanes` threads of `blocks` blocks.
 
-    `strip` rows that stand side by side are done together. The runs' totals are scanned by `middle_blocks` blocks.
-    `chained`: the tiles of a row are done by different blocks, in one pass.
+    `strip` rows that stand side by side are done together by a thread. The runs' totals are scanned by `middle_blocks`
+    blocks. `chained`: the tiles of a row are done by different blocks, in one pass. `packs`: of a lane of several.
     """
 
     lanes: int
     splits: int
     blocks: int
-    middle_blocks: int
-    strip: int
+    middle_blocks: int = 1
+    strip: int = 1
+    packs: int = 1
     chained: bool = False
 
 
-def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: bool) -> ScanPolicy:
-    """The policy for `outer` times `inner` rows of `length` items, `inner` of them side by side."""
+def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: bool, pack: int) -> ScanPolicy:
+    """The policy for `outer` times `inner` rows of `length` items, `inner` of them side by side, `pack` in a pack."""
     rows = outer * inner
     if target.one_thread_blocks:
         workers = 4 * target.processors
@@ -293,18 +318,27 @@ def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: b
         blocks = max(1, min(workers, pieces * splits, rows * length // _HOST_CHUNK))
         return ScanPolicy(1, splits, blocks, max(1, min(workers, rows // _HOST_CHUNK)), strip)
     threads = target.block_threads
-    resident = target.processors * target.blocks_per_processor
-    if in_order or length <= 32 or inner >= 32:
-        # A thread a row: neighbouring threads read neighbouring rows, or the rows are short.
-        wanted = resident * threads // 4
-        splits = 1 if in_order else max(1, min(wanted // rows, length // 64, 1024))
-        blocks = max(1, min(-(-rows * splits // threads), resident * 4))
-        return ScanPolicy(1, splits, blocks, max(1, min(-(-rows // threads), resident * 4)), 1)
-    tiles = -(-length // SCAN_TILE)
-    if tiles > 1 and rows < 2 * resident:
+    most = target.processors * target.blocks_per_processor * 4
+    if in_order or inner >= 32:
+        # A thread a row: neighbouring threads read neighbouring rows. Cut rows are read twice, which costs half as much
+        # again: only where there are not threads enough.
+        wanted = int(SCAN.columns * most // 4 * threads)
+        splits = 1 if in_order or 4 * rows >= wanted else max(1, min(wanted // rows, length // 64, 1024))
+        middle = -(-rows * 32 // SCAN_THREADS)  # a warp a row
+        return ScanPolicy(1, splits, max(1, min(-(-rows * splits // threads), most)), max(1, min(middle, most)))
+    resident = target.processors * SCAN.resident
+    tile = SCAN.threads * SCAN.packs * pack
+    if length <= 32 * pack:
+        lanes = max(2, _power_above(-(-length // pack)))
+        return ScanPolicy(lanes, 1, max(1, min(-(-rows * lanes // SCAN_THREADS), most)))
+    if length <= 32 * pack * SCAN.warp_packs and rows * 32 >= resident * SCAN_THREADS:
+        return ScanPolicy(32, 1, max(1, min(-(-rows * 32 // SCAN_THREADS), most)), packs=SCAN.packs)
+    tiles = -(-length // tile)
+    if tiles > 1 and rows < SCAN.rows * resident:
         # Blocks that stay: each takes a tile after another. More of them would only wait for those before them.
-        return ScanPolicy(SCAN_LANES, 1, max(1, min(rows * tiles, resident)), 1, 1, True)
-    return ScanPolicy(SCAN_LANES, 1, max(1, min(rows, resident * 4)), 1, 1)
+        blocks = max(1, min(rows * tiles, resident))
+        return ScanPolicy(SCAN.threads, 1, blocks, packs=SCAN.packs, chained=True)
+    return ScanPolicy(SCAN.threads, 1, max(1, min(rows, most)), packs=SCAN.packs)
 
 
 def reduce_at_policy(target: Target, runs: int, items: int, in_order: bool) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from strategies import dtypes, pairs, shapes
 
 import cuarray as ca
-from cuarray import _runtime
+from cuarray import _runtime, _tuning
 from cuarray._functions import _reduction, scans
 from cuarray._functions.scans import ufunc_accumulate, ufunc_reduceat
 from cuarray._table import ELEMENTWISE
@@ -266,6 +267,48 @@ def test_blocks_of_many_threads(shape: tuple, axis: int) -> None:
         return  # a thread a row, which on the CPU every thread of a block would do
     assert_same(ca.cumsum(x, axis), np.cumsum(host, axis), rtol=1e-11)
     assert_same(ufunc_accumulate(ca.fmin, x, axis), np.fmin.accumulate(host, axis))
+
+
+@pytest.mark.usefixtures("many_threads")
+@pytest.mark.parametrize("tile", [{}, {"threads": 64, "packs": 1}, {"threads": 128, "packs": 2}], ids=str)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_scans_by_teams_of_threads(tile: dict[str, int], data: st.DataObject) -> None:
+    """Of drawn extents, layouts and dtypes: a few lanes, a warp and a block a row, and tiles with a look-back."""
+    loop = np.dtype(data.draw(st.sampled_from(["float32", "float64", "int64", "float16", "complex64", "complex128"])))
+    stored = np.dtype(data.draw(st.sampled_from(["int8", "int16", loop.char]))) if loop.kind == "i" else loop
+    length = data.draw(st.sampled_from([1, 2, 5, 16, 31, 64, 100, 129, 500, 513, 2000, 4096, 5000, 40_001]))
+    rows = data.draw(st.integers(1, max(1, min(300, 60_000 // length))))
+    aside = data.draw(st.sampled_from([0, 0, 1, 3]))  # where rows begin
+    step = data.draw(st.sampled_from([1, 1, 1, 2, -1]))
+    whole = (np.arange(rows * (length * abs(step) + aside)) * 7919 % 5 - 2).astype(stored).reshape(rows, -1)
+    view, own = whole[:, aside:][:, ::step], ca.array(whole)[:, aside:][:, ::step]
+    axis = 1
+    if rows < 32 and data.draw(st.booleans()):
+        view, own, axis = view.T, own.T, 0
+    saved, _tuning.SCAN = _tuning.SCAN, dataclasses.replace(_tuning.SCAN, **tile)
+    scans._prepare_scan.cache_clear()
+    try:
+        result = ca.cumsum(own, axis, dtype=loop)
+        exact = np.cumsum(view, axis, dtype={"f": np.float64, "c": np.complex128}.get(loop.kind, loop))
+        assert_same(result, exact.astype(loop), rtol=1e-3 if loop.char == "e" else 1e-6)
+        again = ca.ascontiguousarray(own).astype(loop)
+        assert_same(ca.cumsum(again, axis, out=again), np.asarray(result), rtol=0)
+        assert_same(ufunc_accumulate(ca.maximum, own.real, axis), np.maximum.accumulate(view.real, axis))
+    finally:
+        _tuning.SCAN = saved
+        scans._prepare_scan.cache_clear()
+
+
+@pytest.mark.usefixtures("many_threads")
+def test_many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of tiles and sections of groups, and notes that several blocks clear; twice, with the same bits."""
+    monkeypatch.setattr(_tuning, "SCAN", dataclasses.replace(_tuning.SCAN, threads=32, packs=1))
+    for shape, axis in (((300_001,), 0), ((40_000, 3), 0)):
+        host = np.random.default_rng(3).random(shape)
+        first, second = ca.cumsum(ca.array(host), axis), ca.cumsum(ca.array(host), axis)
+        assert_same(first, np.cumsum(host, axis), rtol=1e-11)
+        assert np.array_equal(np.asarray(first), np.asarray(second))
 
 
 DRAWN = ("sum", "max", "argmax", "var", "any")

@@ -1,8 +1,9 @@
-"""Plans of scans along an axis, and of reductions of runs (kernels/scan.cuh)."""
+"""Plans of scans along an axis, and of reductions of runs (kernels/scan.cuh, kernels/scan_tiles.cuh)."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from cuarray._tuning import Target
 
 
 class ScanPlan(NamedTuple):
-    """One launch, or two or three that share scratch memory."""
+    """One launch, or three that share scratch memory."""
 
     stages: tuple[Plan, ...]
     scratch_bytes: int
@@ -51,7 +52,8 @@ def scan(
         inner, in_inner, out_inner = shape[-1], strides[0][-1], strides[1][-1]
         shape, strides = shape[:-1], tuple(own[:-1] for own in strides)
     outer = math.prod(shape)
-    policy = _tuning.scan_policy(target, outer, inner, length, in_order)
+    pack = max(1, 16 // max(source.dtype.itemsize, out.dtype.itemsize))  # scan_items in kernels/scan_tiles.cuh
+    policy = _tuning.scan_policy(target, outer, inner, length, in_order, pack)
     run = -(-length // policy.splits)
     splits = -(-length // run)
     rank = rank_for(max(len(shape), 1))
@@ -71,31 +73,35 @@ def scan(
     types = ", ".join(CPP_NAMES[d] for d in (source.dtype, loop, out.dtype))
     operation = operation_name(functor, loop, arguments)
 
-    def stage(number: int, lanes: int, blocks: int, strip: int) -> Plan:
-        name = f"ca::scan<{operation}, {types}, {rank}, {lanes}, {strip}, {number}>"
-        threads = lanes if lanes > 1 else target.block_threads
-        return Plan(Instance("scan.cuh", name), (blocks, 1, 1), (threads, 1, 1), words)
+    lanes, packs = policy.lanes, policy.packs
 
-    lanes, strip = policy.lanes, policy.strip
-    if policy.chained:
-        rows, tiles = outer * inner, -(-length // _tuning.SCAN_TILE)
-        published = tiles + tiles // 32 + tiles // 1024 + 3  # a row: tiles, groups, sections
-        name = f"<{operation}, {types}, {rank}, {lanes}>"
-        begin_blocks = max(1, min(-(-rows * published // lanes), policy.blocks))
-        launches = [("ca::scan_begin", begin_blocks), ("ca::scan_chained", policy.blocks)]
-        return ScanPlan(
-            tuple(
-                Plan(Instance("scan.cuh", kernel + name), (blocks, 1, 1), (lanes, 1, 1), words)
-                for kernel, blocks in launches
-            ),
-            SCRATCH_COUNTERS + rows * published * (4 + accumulator_bytes) + 32,
+    def stage(kernel: str, *last: int, blocks: int = policy.blocks, threads: int = target.block_threads) -> Plan:
+        parts = ", ".join(str(part) for part in (rank, *last))
+        header = "scan.cuh" if kernel == "scan" else "scan_tiles.cuh"
+        types_used = "" if kernel == "scan_totals" else f"{types}, "
+        name = f"ca::{kernel}<{operation}, {types_used}{parts}>"
+        return Plan(Instance(header, name), (blocks, 1, 1), (threads, 1, 1), words)
+
+    if lanes > 1:
+        threads = lanes if policy.chained or lanes > 32 else _tuning.SCAN_THREADS
+        plan = stage(
+            "scan_chained" if policy.chained else "scan_rows", lanes, packs, _tuning.SCAN.resident, threads=threads
         )
+        scratch = 0
+        if policy.chained:
+            tiles = -(-length // (lanes * packs * pack))
+            groups = tiles // 32 + 1
+            words_of_a_note = -(-accumulator_bytes // 4)
+            notes = tiles + groups + groups // 32 + 1  # a row: of tiles, groups and sections
+            scratch = SCRATCH_COUNTERS + outer * inner * notes * 8 * words_of_a_note
+        return ScanPlan((plan,), scratch)
     if splits == 1:
-        return ScanPlan((stage(0, lanes, policy.blocks, strip),), 0)
+        return ScanPlan((stage("scan", policy.strip, 0),), 0)
+    middle = partial(stage, blocks=policy.middle_blocks)
     stages = (
-        stage(1, lanes, policy.blocks, strip),
-        stage(2, lanes, policy.middle_blocks, 1),
-        stage(3, lanes, policy.blocks, strip),
+        stage("scan", policy.strip, 1),
+        middle("scan", 1, 2) if target.one_thread_blocks else middle("scan_totals", threads=_tuning.SCAN_THREADS),
+        stage("scan", policy.strip, 3),
     )
     return ScanPlan(stages, SCRATCH_COUNTERS + outer * inner * splits * accumulator_bytes)
 

@@ -176,15 +176,14 @@ __device__ inline void tell_settled(u64 scratch, i64 which) {
 }
 
 // Whether this block was the last of `splits`; to be asked by all threads, after they have written their accumulators.
+// One thread's fences hold for what all have written or will read, as it meets them at barriers before and after.
 __noinline__ __device__ inline bool is_last_block(u64 scratch, i64 which, i64 splits) {
   __shared__ int last;
-  __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) last = is_last_run(scratch, which, splits);
   __syncthreads();
   const bool result = last;
   __syncthreads();
-  if (result) __threadfence();
   return result;
 }
 
@@ -437,16 +436,19 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
   int down;
   const typename Op::Centre (&centre)[N];
 
-  // Count rows, `down` apart; Tail: as many of them as there are before row `last`.
-  template <int Count, bool Tail> __device__ void add_rows(part_t<Op> (&part)[N], Index r, Index last) const {
-    Pack<In, N> pack[Count] = {};
-    bool there[Count];
+  // Reads those of Count rows, `down` apart from r on, that there are before row `last`.
+  template <int Count> __device__ void read(Pack<In, N> (&pack)[Count], Index r, Index last) const {
     const i64 step = down * strides[0][0];
     u64 from = in + i64(r) * strides[0][0];
+    if (NReduce == 1 && whole && r + (Count - 1) * down < last) {
+#pragma unroll
+      for (int u = 0; u < Count; ++u, from += step) pack[u] = load_pack<In, N>(from);
+      return;
+    }
 #pragma unroll
     for (int u = 0; u < Count; ++u, from += step) {
-      there[u] = !Tail || r + u * down < last;
-      if (!there[u]) continue;
+      pack[u] = {};
+      if (r + u * down >= last) continue;
       if constexpr (NReduce > 1) from = in + offset_of(Index(r + u * down), shape, strides[0]);
       if (whole) {
         pack[u] = load_pack<In, N>(from);
@@ -456,6 +458,13 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
           pack[u].item[j] = *reinterpret_cast<const In*>(from + (j < have ? j * apart : 0));
       }
     }
+  }
+  // Adds these rows; Tail: those of them that there are.
+  template <bool Tail, int Count>
+  __device__ void add_rows(part_t<Op> (&part)[N], const Pack<In, N> (&pack)[Count], Index r, Index last) const {
+    bool there[Count];
+#pragma unroll
+    for (int u = 0; u < Count; ++u) there[u] = !Tail || r + u * down < last;
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       Loop item[Count];
@@ -513,7 +522,7 @@ template <class Op, class In, class Loop, int N> struct Stream {
 }  // namespace reductions
 
 // A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row, Rows of
-// them at once. Blocks: so many are to be resident on a processor, which bounds the registers of a thread.
+// them at once while the next ones are on the way. Blocks: so many are to be resident on a processor, which bounds the registers of a thread.
 template <class Given, class In, class Loop, class Out, class Index, int Rows, int Blocks, int NKeep, int NReduce, int Operands>
 __global__ void __launch_bounds__(reductions::block_threads, reductions::resident<Given, In, Blocks>)
     reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
@@ -564,16 +573,22 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
     }
     Index r = Index(first) + line;
     const Index own_first = r;
+    // The next rows are on the way while these are added.
+    Pack<In, N> pack[Rows], next[Rows];
+    items.read(pack, r, last);
     while (r < last) {
       part_t<Op> part[N];
 #pragma unroll
       for (int j = 0; j < N; ++j) part[j] = no_items<Op>();
-      int round = 0;
-      for (; round < rounds && r + (Rows - 1) * down < last; ++round, r += Rows * down)
-        items.template add_rows<Rows, false>(part, r, last);
-      if (Rows > 1 && round < rounds && r < last) {
-        items.template add_rows<Rows, true>(part, r, last);
-        r = last;
+#pragma unroll 1
+      for (int round = 0; round < rounds && r < last; ++round) {
+        const Index after = r + Rows * down;
+        items.read(next, after, last);
+        if (after - down < last) items.template add_rows<false>(part, pack, r, last);
+        else items.template add_rows<true>(part, pack, r, last);
+        r = after;
+#pragma unroll
+        for (int u = 0; u < Rows; ++u) pack[u] = next[u];
       }
       bool settled = Op::settles;
 #pragma unroll

@@ -340,10 +340,12 @@ __device__ inline bool is_last_run(u64 scratch, i64 which, i64 splits) {
   return true;
 }
 
-// The next number of a launch, from 0 on; the last block to leave sets both counters back.
-__device__ inline i64 take_number(unsigned* counters) { return atomicAdd(&counters[0], 1u); }
-__device__ inline void leave_numbers(unsigned* counters) {
-  if (atomicAdd(&counters[1], 1u) + 1 == gridDim.x) counters[0] = counters[1] = 0;
+// The next number of a launch, from 0 on; the last block to leave sets both counters back, and is told that it is.
+__device__ inline unsigned take_number(unsigned* counters) { return atomicAdd(&counters[0], 1u); }
+__device__ inline bool leave_numbers(unsigned* counters) {
+  if (atomicAdd(&counters[1], 1u) + 1 != gridDim.x) return false;
+  counters[0] = counters[1] = 0;
+  return true;
 }
 __device__ inline void pause() { __nanosleep(20); }
 
