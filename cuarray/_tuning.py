@@ -275,12 +275,21 @@ class ScanParameters:
     threads: int = 256
     packs: int = 4
     resident: int = 4
+    # The same threads where blocks share rows, in half as many blocks: on an H100 half as many tiles that look back
+    # took 0.97 of the time at 2^24 items of float32, 0.74 at 10^6, 0.93 at 2^24 of float64.
+    shared_threads: int = 512
     # Rows of at most so many packs a lane are scanned by a warp each, if all warps get one.
     warp_packs: int = 16
     # Rows for each block that can be resident, from which on each block scans whole rows: with fewer, some would idle.
     rows: int = 3
     # Threads for each that can be resident, if a thread scans a row or a run of it: each reads eight items at once.
-    columns: float = 1.0
+    # Twice as many took 2.1 times as long over the middle axis of (256, 256, 256) on an H100.
+    columns: float = 0.5
+
+    @property
+    def shared_resident(self) -> int:
+        """Blocks that are to be resident on a processor where blocks share rows."""
+        return max(1, self.resident * self.threads // self.shared_threads)
 
 
 SCAN = ScanParameters()
@@ -327,7 +336,7 @@ def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: b
         middle = -(-rows * 32 // SCAN_THREADS)  # a warp a row
         return ScanPolicy(1, splits, max(1, min(-(-rows * splits // threads), most)), max(1, min(middle, most)))
     resident = target.processors * SCAN.resident
-    tile = SCAN.threads * SCAN.packs * pack
+    tile = SCAN.shared_threads * SCAN.packs * pack
     if length <= 32 * pack:
         lanes = max(2, _power_above(-(-length // pack)))
         return ScanPolicy(lanes, 1, max(1, min(-(-rows * lanes // SCAN_THREADS), most)))
@@ -336,8 +345,8 @@ def scan_policy(target: Target, outer: int, inner: int, length: int, in_order: b
     tiles = -(-length // tile)
     if tiles > 1 and rows < SCAN.rows * resident:
         # Blocks that stay: each takes a tile after another. More of them would only wait for those before them.
-        blocks = max(1, min(rows * tiles, resident))
-        return ScanPolicy(SCAN.threads, 1, blocks, packs=SCAN.packs, chained=True)
+        blocks = max(1, min(rows * tiles, target.processors * SCAN.shared_resident))
+        return ScanPolicy(SCAN.shared_threads, 1, blocks, packs=SCAN.packs, chained=True)
     return ScanPolicy(SCAN.threads, 1, max(1, min(rows, most)), packs=SCAN.packs)
 
 

@@ -270,7 +270,11 @@ def test_blocks_of_many_threads(shape: tuple, axis: int) -> None:
 
 
 @pytest.mark.usefixtures("many_threads")
-@pytest.mark.parametrize("tile", [{}, {"threads": 64, "packs": 1}, {"threads": 128, "packs": 2}], ids=str)
+@pytest.mark.parametrize(
+    "tile",
+    [{}, {"threads": 64, "shared_threads": 64, "packs": 1}, {"threads": 128, "shared_threads": 256, "packs": 2}],
+    ids=str,
+)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_scans_by_teams_of_threads(tile: dict[str, int], data: st.DataObject) -> None:
@@ -303,7 +307,7 @@ def test_scans_by_teams_of_threads(tile: dict[str, int], data: st.DataObject) ->
 @pytest.mark.usefixtures("many_threads")
 def test_many_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of tiles and sections of groups, and notes that several blocks clear; twice, with the same bits."""
-    monkeypatch.setattr(_tuning, "SCAN", dataclasses.replace(_tuning.SCAN, threads=32, packs=1))
+    monkeypatch.setattr(_tuning, "SCAN", dataclasses.replace(_tuning.SCAN, shared_threads=32, packs=1))
     for shape, axis in (((300_001,), 0), ((40_000, 3), 0)):
         host = np.random.default_rng(3).random(shape)
         first, second = ca.cumsum(ca.array(host), axis), ca.cumsum(ca.array(host), axis)

@@ -84,9 +84,8 @@ def scan(
 
     if lanes > 1:
         threads = lanes if policy.chained or lanes > 32 else _tuning.SCAN_THREADS
-        plan = stage(
-            "scan_chained" if policy.chained else "scan_rows", lanes, packs, _tuning.SCAN.resident, threads=threads
-        )
+        resident = _tuning.SCAN.shared_resident if policy.chained else _tuning.SCAN.resident
+        plan = stage("scan_chained" if policy.chained else "scan_rows", lanes, packs, resident, threads=threads)
         scratch = 0
         if policy.chained:
             tiles = -(-length // (lanes * packs * pack))

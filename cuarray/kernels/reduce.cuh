@@ -522,7 +522,8 @@ template <class Op, class In, class Loop, int N> struct Stream {
 }  // namespace reductions
 
 // A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row, Rows of
-// them at once while the next ones are on the way. Blocks: so many are to be resident on a processor, which bounds the registers of a thread.
+// them at once while the next ones are on the way. Blocks: so many are to be resident on a processor, which bounds the
+// registers of a thread.
 template <class Given, class In, class Loop, class Out, class Index, int Rows, int Blocks, int NKeep, int NReduce, int Operands>
 __global__ void __launch_bounds__(reductions::block_threads, reductions::resident<Given, In, Blocks>)
     reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
@@ -583,12 +584,14 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
 #pragma unroll 1
       for (int round = 0; round < rounds && r < last; ++round) {
         const Index after = r + Rows * down;
-        items.read(next, after, last);
+        const bool more = after < last;  // else there is nothing to wait for
+        if (more) items.read(next, after, last);
         if (after - down < last) items.template add_rows<false>(part, pack, r, last);
         else items.template add_rows<true>(part, pack, r, last);
         r = after;
+        if (more)
 #pragma unroll
-        for (int u = 0; u < Rows; ++u) pack[u] = next[u];
+          for (int u = 0; u < Rows; ++u) pack[u] = next[u];
       }
       bool settled = Op::settles;
 #pragma unroll
