@@ -245,8 +245,11 @@ template <class T, class Stored, int Extent, int BK, int Threads, class How, cla
       });
     } else if constexpr (How::async) {
       each_in_turn([&](int round, int line, int begin) {
-        copies.template start<bytes>(place(line, begin), global<const char>(address(round)),
-                                     there(line, begin, k_left) * int(sizeof(T)));
+        const int count = there(line, begin, k_left);
+        if (items == 1 || count == 0 || count == items)
+          copies.template start<bytes>(place(line, begin), global<const char>(address(round)), count * int(sizeof(T)));
+        else  // a copy may read all of what it is asked for a part of
+          *reinterpret_cast<Vector<T, items>*>(place(line, begin)) = load_part<T, items>(address(round), count);
       });
     } else {
       each([&](int round, int line, int begin) {

@@ -521,17 +521,17 @@ template <class Op, class In, class Loop, int N> struct Stream {
 
 }  // namespace reductions
 
-// A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row, Rows of
-// them at once while the next ones are on the way. Blocks: so many are to be resident on a processor, which bounds the
-// registers of a thread.
-template <class Given, class In, class Loop, class Out, class Index, int Rows, int Blocks, int NKeep, int NReduce, int Operands>
+// A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row, Most of
+// them at once while the next ones are on the way; half as many where large accumulators take the registers. Blocks: so
+// many are to be resident on a processor, which bounds the registers of a thread.
+template <class Given, class In, class Loop, class Out, class Index, int Most, int Blocks, int NKeep, int NReduce, int Operands>
 __global__ void __launch_bounds__(reductions::block_threads, reductions::resident<Given, In, Blocks>)
     reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
   static_assert(!Op::in_order, "one thread goes through the items in order");
-  constexpr int N = column_items<In, Acc>(), rounds = in_flight * chain / Rows;
+  constexpr int N = column_items<In, Acc>(), Rows = sizeof(Acc) > 16 ? Most / 2 : Most, rounds = in_flight * chain / Rows;
   const Acc start = start_of<Op, Loop>(p);
   const int across = int(p.lanes), down = block_threads / across;
   const int thread = threadIdx.x, lane = thread % across, line = thread / across;
@@ -584,7 +584,8 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
 #pragma unroll 1
       for (int round = 0; round < rounds && r < last; ++round) {
         const Index after = r + Rows * down;
-        const bool more = after < last;  // else there is nothing to wait for
+        // Where there are none there is nothing to wait for; but to tell takes registers.
+        const bool more = sizeof(Acc) > 16 || after < last;
         if (more) items.read(next, after, last);
         if (after - down < last) items.template add_rows<false>(part, pack, r, last);
         else items.template add_rows<true>(part, pack, r, last);

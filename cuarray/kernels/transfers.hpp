@@ -185,13 +185,12 @@ inline void transfer_lend(unsigned long pointer, unsigned long bytes, unsigned l
 __attribute__((noinline)) inline void prefetch_lent(const unsigned long* words, std::size_t count, void* stream) noexcept {
   LentArrays& lent = lent_arrays();
   const Transfers& own = transfers();
-  int capturing = 0;
-  // A graph would prefetch whenever it is launched.
-  if (!own.driver.prefetch || own.driver.is_capturing(stream, &capturing) || capturing) return;
   const std::lock_guard lock(lent.mutex);
   for (std::size_t k = 0; k < count; ++k)
     std::erase_if(lent.ranges, [&](const Lent& one) {
       if (words[k] < one.low || words[k] >= one.high) return false;
+      int capturing = 0;  // a graph would prefetch whenever it is launched
+      if (!own.driver.prefetch || own.driver.is_capturing(stream, &capturing) || capturing) return false;
       own.driver.prefetch(one.low, one.high - one.low, own.device, stream);  // no more than a hint
       return true;
     });
