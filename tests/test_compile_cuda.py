@@ -58,6 +58,12 @@ def short_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_tuning, "ELEMENTWISE", short)
 
 
+@pytest.fixture
+def large_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No array is so small that a thread does one item."""
+    monkeypatch.setattr(_tuning, "ELEMENTWISE", dataclasses.replace(_tuning.ELEMENTWISE, single_items=0))
+
+
 def compile_plans(plans: Iterable[_plan.Plan], architecture: str) -> None:
     by_header: dict[str, set[str]] = {}
     for plan in plans:
@@ -113,6 +119,7 @@ def test_elementwise(family: str, architecture: str) -> None:
     compile_plans(plans, architecture)
 
 
+@pytest.mark.usefixtures("large_arrays")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_elementwise_layouts(architecture: str) -> None:
     """Rows that are broadcast, tiles through shared memory, 32-bit and 64-bit indices."""

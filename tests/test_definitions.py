@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numba
@@ -456,3 +459,54 @@ def test_too_many_mappings(monkeypatch: pytest.MonkeyPatch) -> None:
         cling.define("int x;", "one too many")
     mappings = int(re.search(r"has ([\d,]+) memory mappings", str(caught.value))[1].replace(",", ""))
     assert 100 < mappings < 100_000
+
+
+AFTER_A_REFUSED_HEADER = """
+import numpy as np
+import cuarray as ca
+from cuarray._runtime import cling
+ca.ones(3) + 1
+source = cling.as_kernel_source('#include "reduce.cuh"\\n#include "reduce_rows.cuh"\\n')
+{refusal}
+x = ca.ones((3, 4))
+assert float(x.sum()) == 12 and x.max(axis=0).tolist() == [1] * 4 and float(x.std()) == 0
+print("right")
+"""
+REFUSALS = {
+    "an error after it": """
+try:
+    cling.define(source + "int wrong = nothing;", "wrong")
+except ca.CompileError:
+    pass
+else:
+    raise AssertionError
+""",
+    "a conditional that was misread": """
+import inspect
+from types import SimpleNamespace
+given, real = [], cling.interpreter
+def cppdef(code):
+    first = "reduce" in code and not given
+    given.append(code)
+    return inspect.unwrap(real().cppdef)(code + "\\n#endif\\n" if first else code)
+cling.interpreter = lambda: SimpleNamespace(cppdef=cppdef)
+cling.define_once("a key", source, "headers")
+assert len(given) == 2 and "#include \\"reduce.cuh\\"" in given[0] and "#include \\"reduce.cuh\\"" not in given[1]
+cling.interpreter = real
+""",
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_headers_that_were_included_where_the_definition_was_refused(refusal: str) -> None:
+    """The preprocessor takes them for read; what they declare was taken back."""
+    code = AFTER_A_REFUSED_HEADER.format(refusal=REFUSALS[refusal])
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"CUARRAY_BACKEND": "host"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.stdout == "right\n", result.stderr

@@ -56,9 +56,35 @@ def when_started(callback: Callable[[ModuleType], None]) -> None:
 _UNDEFINED = "it calls a function that is declared but not defined for the CPU; stderr has its name"
 
 
-# A header that is read again, after a definition was refused, may be in memory of which the preprocessor remembers
-# something else (see host/cuda_names_begin.hpp).
+# A header that is read after a definition was refused may be in memory of which the preprocessor remembers something
+# else (see host/cuda_names_begin.hpp). It then regards the header as read, though what it declares is taken back: only
+# its text can be given once more.
 _MISREAD = re.compile(r"error: (#(endif|else|elif) without #if|unterminated conditional directive)")
+_INCLUDE = re.compile(r'^#include "([^"]+)"$', re.MULTILINE)
+_ONCE = "#pragma once\n"
+_read: set[Path] = set()  # headers of ours whose declarations are there
+
+
+def _expand(text: str, folder: Path, read: set[Path]) -> str:
+    """`text` with our headers in place of their #includes, but for those in `read`, to which the others are added.
+
+    On the CPU all of them are included, whatever conditions there are. Those that are read each time stay as they are.
+    """
+
+    def contents(match: re.Match[str]) -> str:
+        path = next((found for place in (folder, KERNELS) if (found := (place / match[1]).resolve()).exists()), None)
+        if path is None or KERNELS not in path.parents:
+            return match[0]
+        own = path.read_text()
+        if _ONCE not in own:
+            _expand(own, path.parent, read)
+            return match[0]
+        if path in read:
+            return ""
+        read.add(path)
+        return f'#line 1 "{path}"\n{_expand(own.replace(_ONCE, ""), path.parent, read)}'
+
+    return _INCLUDE.sub(contents, text)
 
 
 def define(code: str, what: str) -> None:
@@ -72,7 +98,8 @@ def define(code: str, what: str) -> None:
             except SyntaxError as error:
                 if not _MISREAD.search(str(error)):
                     raise
-                cppdef(code)
+                cppdef(_expand(code, KERNELS, set(_read)))
+            _expand(code, KERNELS, _read)
         except SyntaxError as error:
             message = re.sub(r"^Failed to parse the given C\+\+ code\s*", "", str(error))
             if "Failed to materialize symbols" in message:
@@ -97,12 +124,24 @@ def count_mappings() -> int:
 _defined: set[str] = set()
 
 
-def define_once(key: str, code: str, what: str) -> None:
-    """`define`, unless the same key was defined before."""
+def define_once(key: str, code: str, what: str) -> bool:
+    """`define`, unless the same key was defined before; whether it was not."""
     with lock:
-        if key not in _defined:
-            define(code, what)
-            _defined.add(key)
+        if key in _defined:
+            return False
+        define(code, what)
+        _defined.add(key)
+        return True
+
+
+def define_text(code: str, what: str, read: set[Path]) -> None:
+    """`define` with our headers' text, but for those that are `read`: where they were taken for read and are not."""
+    define(_expand(code, KERNELS, set(read)), what)
+
+
+def headers_read() -> set[Path]:
+    """The headers of ours that definitions have included."""
+    return set(_read)
 
 
 class _Published(ctypes.Structure):
