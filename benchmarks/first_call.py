@@ -137,23 +137,28 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="processes for each number")
     parser.add_argument("--backend", choices=("cuda", "host"), help="by default all that there are")
     options = parser.parse_args()
-    results = run(options.repeats, options.backend)
-    steps = list(dict.fromkeys(step for found in results.values() for step in found))
-    width = max(map(len, steps))
-    print(f"{'ms, least (median)':{width}}  " + "  ".join(f"{name:>18}" for name in results))
-    for step in steps:
+    results = {"commit": find_commit(), "results": run(options.repeats, options.backend)}
+    print(report(results))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def report(results: dict[str, Any]) -> str:
+    """As Markdown."""
+    found = results["results"]
+    lines = [f"First calls, commit {str(results['commit'])[:12]}", ""]
+    lines += [f"| ms, least (median) | {' | '.join(found)} |", f"|---|{'--:|' * len(found)}"]
+    for step in dict.fromkeys(step for one in found.values() for step in one):
         cells = []
-        for found in results.values():
-            one = found.get(step)
+        for one in (own.get(step) for own in found.values()):
             if one is None:
                 cells.append("")
             elif isinstance(one["all_s"][0], bool):
                 cells.append("yes" if any(one["all_s"]) else "no")
             else:
                 cells.append(f"{one['least_s'] * 1e3:.1f} ({one['median_s'] * 1e3:.1f})")
-        print(f"{step:{width}}  " + "  ".join(f"{cell:>18}" for cell in cells))
-    if options.json:
-        options.json.write_text(json.dumps({"commit": find_commit(), "results": results}, indent=1) + "\n")
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

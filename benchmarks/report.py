@@ -61,6 +61,10 @@ def report(results: dict[str, Any]) -> str:
         from benchmarks import endurance
 
         return endurance.report(results)
+    if "results" in results:
+        from benchmarks import first_call
+
+        return first_call.report(results)
     if "ratios" in results:
         from benchmarks import launch
 
