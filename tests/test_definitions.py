@@ -500,7 +500,10 @@ cling.interpreter = real
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_headers_that_were_included_where_the_definition_was_refused(refusal: str) -> None:
     """The preprocessor takes them for read; what they declare was taken back."""
-    code = AFTER_A_REFUSED_HEADER.format(refusal=REFUSALS[refusal])
+    run_and_be_right(AFTER_A_REFUSED_HEADER.format(refusal=REFUSALS[refusal]))
+
+
+def run_and_be_right(code: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"CUARRAY_BACKEND": "host"},
@@ -510,3 +513,20 @@ def test_headers_that_were_included_where_the_definition_was_refused(refusal: st
         check=False,
     )
     assert result.stdout == "right\n", result.stderr
+
+
+ALL_HEADERS = """
+import cuarray as ca
+from cuarray._runtime import cling
+ca.ones(3) + 1
+for name in {names}:
+    cling.define_once(name, cling.as_kernel_source(f'#include "{{name}}"\\n'), name)
+print("right")
+"""
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_all_headers_go_together(backwards: bool) -> None:
+    """In any order; those that name Hopper's instructions the CPU's compiler does not read."""
+    names = sorted((path.name for path in cling.KERNELS.glob("*.cuh")), reverse=backwards)
+    run_and_be_right(ALL_HEADERS.format(names=[name for name in names if "hopper" not in name]))

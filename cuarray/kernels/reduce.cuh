@@ -575,7 +575,7 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
     Index r = Index(first) + line;
     const Index own_first = r;
     // The next rows are on the way while these are added.
-    Pack<In, N> pack[Rows], next[Rows];
+    reductions::Pack<In, N> pack[Rows], next[Rows];
     items.read(pack, r, last);
     while (r < last) {
       part_t<Op> part[N];
