@@ -143,13 +143,13 @@ inline int transfer_write(unsigned long to, unsigned long from, unsigned long by
   };
   constexpr unsigned most = 6;  // more do not read faster
   const unsigned long pieces = (bytes + pool.bytes - 1) / pool.bytes, cores = std::thread::hardware_concurrency();
-  std::vector<std::thread> helpers;
+  std::vector<std::thread> others;
   try {
-    for (unsigned long k = 1; k < most && k < pieces && k < cores; ++k) helpers.emplace_back(work, false);
+    for (unsigned long k = 1; k < most && k < pieces && k < cores; ++k) others.emplace_back(work, false);
   } catch (...) {  // fewer do it, too
   }
   work(true);
-  for (std::thread& helper : helpers) helper.join();
+  for (std::thread& other : others) other.join();
   return result;
 }
 
