@@ -16,7 +16,7 @@ import itertools
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -138,8 +138,8 @@ def inputs(library: str, module: Any, shape: tuple[int, ...], dtype: np.dtype, z
     return [(generator.random(shape, np.float32) * 100).astype(dtype) for _ in range(count)]
 
 
-class Run:
-    """What is timed: with which libraries, how long, and what an earlier run found."""
+class Timed:
+    """What is timed: with which libraries, and how long."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.clock = Clock(options.seconds)
@@ -149,16 +149,23 @@ class Run:
         if self.clock.on_gpu:
             self.libraries |= others()
         self.rows: list[dict[str, Any]] = []
+
+    @property
+    def is_over(self) -> bool:
+        return time.perf_counter() > self.end
+
+
+class Run(Timed):
+    """The reductions, and what an earlier run found."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__(options)
         self.before: dict[Any, float] = {}
         if options.before:
             with open(options.before) as file:
                 for own in json.load(file)["rows"]:
                     if not own["parameters"]:
                         self.before[key_of(own)] = own["bytes"] / own["us"] / 1e3
-
-    @property
-    def is_over(self) -> bool:
-        return time.perf_counter() > self.end
 
     def case(self, number: int, dtype: np.dtype) -> None:
         """All operations over one shape, in all libraries."""
@@ -265,6 +272,14 @@ def forget() -> None:
     _fast_calls.forget(_reduction.reduce)
 
 
+def compile_instances(wanted: Iterable[tuple[Any, str]]) -> None:
+    """Sources' instances, on all cores: one after the other they would take most of the time."""
+    runtime = _runtime.get()
+    with ThreadPoolExecutor(runtime.compile_threads) as pool:
+        for future in [pool.submit(runtime.compile_ahead, source, [f"&{name}"]) for source, name in wanted]:
+            future.result()
+
+
 def compile_all(dtypes: list[np.dtype]) -> None:
     """All kernels of reductions to be timed, on all cores: one after the other they would take most of the time."""
     runtime, base = _runtime.get(), _tuning.REDUCE
@@ -286,9 +301,7 @@ def compile_all(dtypes: list[np.dtype]) -> None:
             _tuning.REDUCE = dataclasses.replace(base, **{parameter: value})
             want(TRIED, number)
     _tuning.REDUCE = base
-    with ThreadPoolExecutor(runtime.compile_threads) as pool:
-        for future in [pool.submit(runtime.compile_ahead, source, [f"&{name}"]) for source, name in wanted]:
-            future.result()
+    compile_instances(wanted)
 
 
 def main() -> None:

@@ -14,9 +14,7 @@ import argparse
 import dataclasses
 import json
 import statistics
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import cuarray as ca
-from benchmarks.tune_reductions import WIDE, Clock, inputs, others
+from benchmarks.tune_reductions import WIDE, Timed, compile_instances, inputs
 from cuarray import _fast_calls, _plan, _runtime, _tuning
 from cuarray._functions import scans
 from cuarray._layout import layout
@@ -113,9 +111,7 @@ def compile_all() -> None:
                 wanted |= {
                     (_runtime.builtin_source(own.instance.header), own.instance.name): None for own in plan.stages
                 }
-    with ThreadPoolExecutor(runtime.compile_threads) as pool:
-        for future in [pool.submit(runtime.compile_ahead, source, [f"&{name}"]) for source, name in wanted]:
-            future.result()
+    compile_instances(wanted)
 
 
 def caller(library: str, module: Any, name: str, axis: int) -> Callable[[Any], Any]:
@@ -124,21 +120,8 @@ def caller(library: str, module: Any, name: str, axis: int) -> Callable[[Any], A
     return (lambda x: function(x, dim=axis)) if library == "torch" else (lambda x: function(x, axis))
 
 
-class Run:
-    """What is timed: with which libraries, and how long."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.clock = Clock(options.seconds)
-        self.small = options.small
-        self.end = time.perf_counter() + options.budget
-        self.libraries: dict[str, tuple[Any, Callable[[], None]]] = {"cuarray": (ca, ca.cuda.synchronize)}
-        if self.clock.on_gpu:
-            self.libraries |= others()
-        self.rows: list[dict[str, Any]] = []
-
-    @property
-    def is_over(self) -> bool:
-        return time.perf_counter() > self.end
+class Run(Timed):
+    """The scans."""
 
     def time(self, library: str, case: Case, parameters: dict[str, Any]) -> tuple[float, Any]:
         """Microseconds of a case, and its result; the case has a row then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import inspect
 import itertools
 import os
@@ -65,6 +66,11 @@ _ONCE = "#pragma once\n"
 _read: set[Path] = set()  # headers of ours whose declarations are there
 
 
+@functools.cache
+def _text_of(header: Path) -> str:
+    return header.read_text()
+
+
 def _expand(text: str, folder: Path, read: set[Path]) -> str:
     """`text` with our headers in place of their #includes, but for those in `read`, to which the others are added.
 
@@ -75,12 +81,12 @@ def _expand(text: str, folder: Path, read: set[Path]) -> str:
         path = next((found for place in (folder, KERNELS) if (found := (place / match[1]).resolve()).exists()), None)
         if path is None or KERNELS not in path.parents:
             return match[0]
-        own = path.read_text()
+        if path in read:
+            return ""
+        own = _text_of(path)
         if _ONCE not in own:
             _expand(own, path.parent, read)
             return match[0]
-        if path in read:
-            return ""
         read.add(path)
         return f'#line 1 "{path}"\n{_expand(own.replace(_ONCE, ""), path.parent, read)}'
 
