@@ -736,6 +736,18 @@ __global__ void vectors(float* out, double* wide) {
   wide[2] = alignof(float2) * 100 + alignof(uchar4);
   wide[3] = alignof(double2) * 100 + sizeof(longlong4);
 }
+template <class T> __global__ void aligned(int* out) {
+  __shared__ __align__(32) T first[3];
+  __shared__ alignas(sizeof(T) * 16) T second[5];
+  alignas(128) __shared__ T third;
+  __shared__ T fourth[2] __align__(64);
+  __align__(32) T own[2] = {T(1), T(2)};
+  first[0] = second[0] = third = fourth[0] = own[1];
+  __syncthreads();
+  out[0] = int(first[0] + second[0] + third + fourth[0]);
+  out[1] = int((size_t)first % 32 + (size_t)second % (16 * sizeof(T)) + (size_t)&third % 128 + (size_t)fourth % 64);
+  out[2] = int((size_t)own % 32);
+}
 __global__ void loads(const int* x, int* out, long long* cycles) {
   long long start = clock64();
   out[0] = __ldg(x) + __ldcg(x + 1) + __ldcs(x + 2);
@@ -754,6 +766,13 @@ __global__ void deadlocked(int* x) { if (threadIdx.x < 16) __syncwarp(); else __
 __global__ void talks() { if (threadIdx.x == 3) printf("thread %d of %d\n", threadIdx.x, blockDim.x); }
 """,
 )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_alignment_of_shared_memory(dtype: str) -> None:
+    out = ca.zeros(3, "int32")
+    language().aligned[np.dtype(dtype)][1, 1](out)
+    assert out.tolist() == [8, 0, 0]
 
 
 def test_words() -> None:
@@ -864,7 +883,8 @@ INSTANCES = {
     "halves": ["arithmetic<__half>", "arithmetic<__nv_bfloat16>", "from_double", "directed", "pairs"],
     "groups": [*(f"tiles<{n}>" for n in (2, 4, 8, 16, 32)), "partitions", "grids", "grid_sync", "copies"],
     "ptx": ["lanes", "without"],
-    "language": ["words", "bytes", "vectors", "loads", "complex_numbers", "trapped", "deadlocked", "talks"],
+    "language": ["words", "bytes", "vectors", *(f"aligned<{t}>" for t in ("float", "double", "short")), "loads",
+                 "complex_numbers", "trapped", "deadlocked", "talks"],
 }  # fmt: skip
 
 

@@ -187,11 +187,14 @@ def define_headers() -> None:
 
 # `__device__` is `inline` for Cling, which cannot stand here: after a lambda's brackets, in an explicit instantiation.
 _NOT_INLINE = re.compile(r"(?P<before>\]|\btemplate)\s*(?:__host__\s*)?__device__(?:\s*__host__)?(?=\s*[({\w])")
+# nvcc takes alignas after __shared__, too; in host C++ it comes first.
+_SHARED_ALIGNAS = re.compile(r"(?P<shared>\b__shared__\s+)(?P<alignas>alignas\s*\((?:[^()]|\([^()]*\))*\)\s*)")
 
 
 def as_kernel_source(text: str) -> str:
     """`text` as host C++ that knows CUDA's words."""
     text = _NOT_INLINE.sub(r"\g<before> ", text)
+    text = _SHARED_ALIGNAS.sub(r"\g<alignas>\g<shared>", text)
     text = _INLINE_PTX.sub("CA_INLINE_PTX(", _EXTERN_SHARED.sub(_dynamic_shared, text))
     return f'#include "host/cuda_names_begin.hpp"\n{text}\n#include "host/cuda_names_end.hpp"\n'
 

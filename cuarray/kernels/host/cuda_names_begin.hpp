@@ -25,7 +25,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__  // empty: the standard library writes __attribute__((__noinline__))
 #define __launch_bounds__(...)
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))  // which may stand where alignas may not: after __shared__
 #define __shared__ static thread_local
 #define threadIdx (ca_here().threadIdx)
 #define blockIdx (ca_here().blockIdx)
