@@ -200,7 +200,7 @@ class Session:
         assert loaded is not None
         draw = loaded.draw
         ready: list[tuple[Library, Sampler]] = []
-        moved = 0
+        moved, kept = 0, loaded.sets
         for library in libraries:
             try:
                 prepared = case.prepare(library, len(draw.shapes), functools.partial(loaded.first, library))
@@ -208,9 +208,13 @@ class Session:
                 if library is not self.bare:
                     size_and_dtype = self.check(case, expected, library, prepared, sets[0])
                     moved = moved or case.bytes(draw, *size_and_dtype)
+                    # Small operands may make a large result: then a few of it are more than the cache, and enough.
+                    result = size_and_dtype[0] * size_and_dtype[1].itemsize
+                    kept = min(loaded.sets, 1 + 4 * self.cache // max(result, 1))
                 events = self.on_gpu and library.in_order and not case.wall
-                run = timing.rotating(prepared.call, sets)
-                ready.append((library, Sampler(run, library.synchronize, events, prepared.prepare)))
+                run = timing.rotating(prepared.call, sets, kept)
+                warm = kept + 1 if len(sets) > 1 else 0
+                ready.append((library, Sampler(run, library.synchronize, events, prepared.prepare, warm)))
             except Exception as error:  # whatever it is, the other libraries and cases go on
                 self.note(case, library, error)
         try:

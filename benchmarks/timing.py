@@ -13,10 +13,10 @@ from cuarray._timing import measure as measure_in_turn
 TOTAL_SECONDS = 0.2
 
 
-def rotating(call: Callable[..., Any], sets: Sequence[tuple[Any, ...]]) -> Callable[[int], None]:
+def rotating(call: Callable[..., Any], sets: Sequence[tuple[Any, ...]], kept: int = 1) -> Callable[[int], None]:
     """A function that makes so many calls, with one set of arrays after the other.
 
-    Of several sets as many results are kept, so that new ones do not go where one was just written.
+    Of several sets so many results are kept, so that new ones do not go where one was just written.
     """
     if len(sets) == 1:
         arrays = sets[0]
@@ -27,7 +27,7 @@ def rotating(call: Callable[..., Any], sets: Sequence[tuple[Any, ...]]) -> Calla
 
         return run
     following = itertools.cycle(sets)
-    results: deque[Any] = deque(maxlen=len(sets))
+    results: deque[Any] = deque(maxlen=kept)
 
     def run_rotating(count: int) -> None:
         for arrays in itertools.islice(following, count):

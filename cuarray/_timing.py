@@ -52,6 +52,7 @@ class Sampler:
 
     events: whether the work is in order with the current stream's, so that events on it give the device's time.
     prepare: what comes before each call and is not timed; a batch is then one call.
+    warm: further calls before, after which there is memory for all results that are kept.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Sampler:
         synchronize: Callable[[], object],
         events: bool,
         prepare: Callable[[], object] | None = None,
+        warm: int = 0,
     ) -> None:
         self.run = run
+        self.warm = warm
         self.synchronize = synchronize
         self.prepare = prepare
         self.events = (Event(), Event()) if events else None
@@ -73,7 +76,9 @@ class Sampler:
     def calibrate(self, seconds: float) -> None:
         """Warm up, and choose how many calls a batch has: enough of them to take a fifth of the `seconds` there are, or
         `BATCH_SECONDS`."""
-        self._batch()  # compiling, and memory for the results
+        self._batch()  # compiling, and memory for a result
+        if self.warm and self.prepare is None:
+            self.run(self.warm)
         enough = min(BATCH_SECONDS, seconds / FEWEST)
         while (taken := self._batch()[0]) < enough and self.prepare is None:
             self.calls *= 2 if taken * 8 > enough else 8
