@@ -178,7 +178,8 @@ def configurations(family: str, of: Product, all_of_them: bool) -> dict[str, Any
     if named:
         found = dict(list(found.items())[:MOST_CANDIDATES])
     for label, own in named.items():
-        own = own._replace(promote=next(iter(found.values())).promote)
+        first = next(iter(found.values()))
+        own = own._replace(promote=first.promote, split=first.split)
         if fits(module, target, of, own):
             found.pop(str(own), None)
             found[label] = own

@@ -380,7 +380,8 @@ def test_plans_hold_together(data: st.DataObject) -> None:
     m, n, k = (data.draw(st.integers(1, 3000), label) * 8 for label in "mnk")
     of = product(m, n, k, data.draw(st.sampled_from([BFLOAT16, FLOAT16])), data.draw(st.sampled_from(["", "a", "b"])))
     for by in _matmul_hopper.candidates(H100, of):
-        (main,) = _matmul_hopper.plan(H100, of, by).launches
+        main, *last = _matmul_hopper.plan(H100, of, by).launches
+        assert len(last) == (by.splits > 1)
         assert main.grid[0] % main.cluster == 0 and 0 < main.grid[0] <= H100.processors
         assert main.block == (128 * (1 + by.consumers), 1, 1)
         assert main.shared == by.shared <= 232448
@@ -389,6 +390,61 @@ def test_plans_hold_together(data: st.DataObject) -> None:
     small = _matmul_hopper.candidates(H100, product(64, 64, 4096))[0]
     large = _matmul_hopper.candidates(H100, product(8192, 8192, 8192))[0]
     assert small.bm * small.bn < large.bm * large.bn
+
+
+@given(st.data())
+def test_splits(data: st.DataObject) -> None:
+    """The parts of k are where the maps have them; what they leave in scratch memory adds up to the product."""
+    m, n, k = (data.draw(st.integers(1, 12), label) * 8 for label in "mnk")
+    parts = data.draw(st.sampled_from([2, 3, 5]), "parts")
+    k, turned = k * parts, data.draw(st.sampled_from(["", "a", "b", "ab"]), "turned")
+    odd = data.draw(st.booleans(), "copied first")
+    random = np.random.default_rng(data.draw(st.integers(0, 9), "seed"))
+    a_host, b_host = random.standard_normal((m, k)), random.standard_normal((k, n))
+    a, b, c = (
+        ca.array(np.ascontiguousarray(host.T if turn in turned else host).astype(np.float16))
+        for host, turn in ((a_host, "a"), (b_host, "b"), (random.standard_normal((1, n)), "c"))
+    )
+    a_host, b_host = (np.asarray(own).T if turn in turned else np.asarray(own) for own, turn in ((a, "a"), (b, "b")))
+    one = int(np.float32(1).view(np.uint32))
+    of = _plan.product(
+        (a.T if "a" in turned else a)._layout, (b.T if "b" in turned else b)._layout, (), FLOAT16, c=c._layout,
+        epilogue=_plan.Epilogue("Relu", (one, 0), (one, 0), True), aligned=not odd,
+    )  # fmt: skip
+    by = Configuration(128, 128, 4, 1, 1, splits=parts)
+    if odd:
+        assert not _matmul_hopper.fits(H100, of, by), "the parts' rows are written by the copy engine"
+        of = of._replace(aligned=True)
+    made = _matmul_hopper.plan(H100, of, by)
+    main, last = made.launches
+    runtime = _runtime.get()
+    scratch = runtime.allocate_scratch(made.scratch_bytes)
+    a_seen, b_seen = (
+        through(own, np.frombuffer(runtime.read(array._pointer, array.nbytes), np.uint8)).view(np.float16)
+        for own, array in zip(main.maps, (a, b), strict=False)
+    )
+    flags = instance_flags(main)
+    a_seen = np.swapaxes(a_seen, -1, -2) if flags[0] else a_seen
+    b_seen = b_seen if flags[1] else np.swapaxes(b_seen, -1, -2)
+    sums = a_seen.astype(np.float32) @ b_seen.astype(np.float32)
+    out_map = main.maps[2]
+    assert out_map is not None and out_map.word == 4 and out_map.extents == (n, m, parts)
+    assert out_map.strides == (n * 4, m * n * 4)
+    runtime.write(scratch.pointer + out_map.offset, sums)
+    out = ca.zeros((m, n), np.float16)
+    Prepared(last).launch(out._pointer, a._pointer, b._pointer, c._pointer, scratch.pointer)
+    exact = np.maximum(a_host.astype(np.float64) @ b_host.astype(np.float64) + np.asarray(c), 0)
+    assert np.linalg.norm(np.asarray(out) - exact) <= 1e-3 * np.linalg.norm(exact)
+
+
+def test_long_sums_are_split() -> None:
+    """Where tiles are fewer than processors; into equal parts that begin at multiples of 16 bytes."""
+    for m, n, k in ((512, 512, 32768), (128, 128, 131072), (1000, 104, 50000)):
+        plan = _plan.matmul(H100, product(m, n, k))
+        assert "matmul_hopper" in plan.launches[0].instance.name and "sum_splits" in plan.launches[-1].instance.name
+    assert not any(by.splits > 1 for by in _matmul_hopper.candidates(H100, product(8192, 8192, 8192)))
+    with pytest.raises(ValueError, match="3 splits"):
+        _matmul_hopper.plan(H100, product(64, 64, 1024), Configuration(splits=3))
 
 
 def test_configurations_have_different_names() -> None:

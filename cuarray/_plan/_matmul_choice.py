@@ -61,7 +61,7 @@ def matmul(target: Target, of: Product, choice: Choice | None = None) -> MatmulP
                 made: MatmulPlan = family.plan(target, of, configuration)
                 return made
     if target.capability >= (7, 0) and of.k:
-        skinny = _matmul_skinny.best(target, of)
+        skinny = _matmul_skinny.best(target, of, _matmul_mma.multiplies(target, of))
         if skinny is not None:
             return _matmul_skinny.plan(target, of, skinny)
         costs = {name: FAMILIES[name].cost(target, of) for name in ("hopper", "mma", "simt")}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cuarray import _matmul_tuning
+from cuarray._plan import _matmul_tiles as tiles
 from cuarray._plan._common import INT32_MAX, SCRATCH_COUNTERS, Instance, Plan, TensorMap
 from cuarray._plan._matmul import MatmulPlan, Product
 from cuarray._tuning import Target
@@ -18,6 +19,7 @@ _MAP_WORDS = 16  # of a tensor map, which begins at a multiple of as many
 _HEAD_WORDS = 7
 _SHARED = 232448  # bytes of shared memory of a block
 _OUT, _A, _B, _SCRATCH = 0, 1, 2, 4  # words of the head
+_TF32_TILE = ((32, 128), (64, 64))  # rows and steps of k of a tile of tf32_operand; the second where it turns them
 ORDERS = ("rows", "groups", "curve")  # TileOrder in tile_order.cuh
 
 
@@ -39,22 +41,25 @@ class Configuration(NamedTuple):
     buffers: int = 2
     plain_stores: bool = False
     persistent: bool = True
+    split: bool = False  # operands have two parts each, as tf32x3 wants them
     promote: int = 0  # slices of k after which tf32's sums are added up; 0: at the end
+    splits: int = 1  # of k, which they divide evenly
     bounded: bool = False
 
     def __str__(self) -> str:
         words = [f"{self.bm}x{self.bn}", f"stages={self.stages}", f"cluster={self.cluster_m}x{self.cluster_n}"]
         words += [f"consumers={self.consumers}", f"{self.order}={self.group}", f"buffers={self.buffers}"]
         words += [f"promote={self.promote}"] if self.promote else []
+        words += [f"k{self.splits}"] if self.splits > 1 else []
         words += [name for name in ("plain_stores", "bounded") if getattr(self, name)]
         return " ".join(words + ([] if self.persistent else ["not persistent"]))
 
     @classmethod
     def for_product(cls, of: Product, values: tuple[Any, ...], splits: int) -> Configuration:
-        """A row of _matmul_tuning, with what else a product asks for. k is never split."""
-        promote = _matmul_tuning.HOPPER_PROMOTE if of.kind == "tf32x3" else 0
-        plain = not _stores_boxes(of)
-        return cls(*values)._replace(plain_stores=plain, promote=promote)
+        """A row of _matmul_tuning, with what else a product asks for."""
+        plain, split = splits == 1 and not _stores_boxes(of), of.kind == "tf32x3"
+        promote = next(slices for slices, k in _matmul_tuning.HOPPER_PROMOTE if of.k >= k) if split else 0
+        return cls(*values)._replace(plain_stores=plain, split=split, promote=promote, splits=splits)
 
     @property
     def cluster(self) -> int:
@@ -65,7 +70,8 @@ class Configuration(NamedTuple):
     def shared(self) -> int:
         """Bytes of shared memory of a block, as HopperTile counts them."""
         pieces = self.consumers * self.buffers * 64
-        return 1024 + (self.stages * (self.bm + self.bn) + pieces) * _ROW + 16 * self.stages
+        slices = self.stages * (self.bm + self.bn) * (2 if self.split else 1)
+        return 1024 + (slices + pieces) * _ROW + 16 * self.stages
 
     def fits(self, a_turned: bool, b_turned: bool) -> bool:
         """Whether the kernel has such an instance: the static_asserts of matmul_hopper.cuh."""
@@ -158,9 +164,11 @@ class _Operands(NamedTuple):
     scratch_bytes: int
 
 
-def _operands(target: Target, of: Product) -> _Operands:
+def _operands(target: Target, of: Product, at: int = SCRATCH_COUNTERS) -> _Operands:
     half, split = of.dtype.itemsize == 2, of.kind == "tf32x3"
-    at, sources, low, launches = SCRATCH_COUNTERS, [], [], []
+    sources: list[_Source] = []
+    low: list[_Source] = []
+    launches: list[Plan] = []
     for second in (False, True):
         found = _read_in_place(of, second, "u16" if half else "tf32") if of.aligned and not split else None
         if found is None:
@@ -184,8 +192,10 @@ def _copy(target: Target, of: Product, second: bool, split: bool, to: _Source, l
         tiles = to.matrices * -(-lines // 16) * -(-length // 256)
         flags, kernel = [second, to.turned], "half_operand"
     else:
-        tiles = to.matrices * -(-to.rows // 32) * -(-of.k // 32)
-        flags, kernel = [second, abs(row) < abs(k), split], "tf32_operand"
+        turned = abs(row) < abs(k)
+        tile_rows, tile_steps = _TF32_TILE[turned]
+        tiles = to.matrices * -(-to.rows // tile_rows) * -(-of.k // tile_steps)
+        flags, kernel = [second, turned, split], "tf32_operand"
     blocks = max(1, min(tiles, target.processors * target.blocks_per_processor * 4))
     name = f"ca::{kernel}<{', '.join(str(flag).lower() for flag in flags)}, {of.rank}>"
     words = (*of.words(), to.offset, low, to.pitch // itemsize, to.matrices)
@@ -215,6 +225,8 @@ def candidates(target: Target, of: Product) -> list[Configuration]:
 
 def fits(target: Target, of: Product, by: Configuration) -> bool:
     """Whether this configuration computes the product."""
+    if by.splits > 1:
+        of, by = _parts(of, by.splits), by._replace(splits=1)
     operands = _operands(target, of) if _serves(target, of) else None
     return (
         operands is not None
@@ -240,16 +252,50 @@ def _tiles(of: Product, by: Configuration) -> int:
     return of.batches * -(-of.m // (by.bm * by.cluster_m)) * -(-of.n // (by.bn * by.cluster_n))
 
 
-def plan(target: Target, of: Product, by: Configuration) -> MatmulPlan:
-    """The launches of a product by one of its `candidates`, or another configuration that fits."""
-    operands = _operands(target, of) if _serves(target, of) else None
-    if operands is None or not by.fits(operands.a.turned, operands.b.turned):
+def _parts(of: Product, splits: int) -> Product:
+    """The sums of each part of k, as a stack of products."""
+    if of.batches != 1 or of.k % splits:
+        raise ValueError(f"{splits} splits do not compute {of}")
+    k = of.k // splits
+    return of._replace(
+        out_dtype=np.dtype(np.float32),
+        k=k,
+        batch=(splits,),
+        a_batch=(k * of.a[1],),
+        b_batch=(k * of.b[0],),
+        c=(0, 0),
+        c_batch=(0,),
+        epilogue=None,
+    )
+
+
+def _split_plan(target: Target, of: Product, by: Configuration) -> MatmulPlan:
+    """The launches of a product whose parts are written to scratch memory and added up there."""
+    parts, nbytes = _parts(of, by.splits), tiles.split_bytes(of, by.splits)
+    made = plan(target, parts, by._replace(splits=1), SCRATCH_COUNTERS + -(-nbytes // _ROW) * _ROW)
+    *copies, main = made.launches
+    assert main.maps is not None
+    maps = list(main.maps)
+    maps[2] = _out_map(parts)._replace(word=_SCRATCH, offset=SCRATCH_COUNTERS)
+    last = tiles.sum_of_splits(of, "matmul_tiles.cuh", by.splits, (*of.words(), by.splits, parts.k))
+    launches = (*copies, main._replace(maps=tuple(maps)), last)
+    return MatmulPlan(launches, max(made.scratch_bytes, SCRATCH_COUNTERS + nbytes))
+
+
+def plan(target: Target, of: Product, by: Configuration, scratch: int = SCRATCH_COUNTERS) -> MatmulPlan:
+    """The launches of a product by one of its `candidates`, or another configuration that fits; what they need of
+    scratch memory begins at the byte `scratch`.
+    """
+    if by.splits > 1:
+        return _split_plan(target, of, by)
+    operands = _operands(target, of, scratch) if _serves(target, of) else None
+    if operands is None or by.split != bool(operands.low) or not by.fits(operands.a.turned, operands.b.turned):
         raise ValueError(f"{by} does not compute {of}")
     if not by.plain_stores and not _stores_boxes(of):
         raise ValueError(f"{by}: a result that is not at multiples of 16 bytes, as its rows are, needs plain_stores")
     flags = [operands.a.turned, operands.b.turned, ORDERS.index(by.order), by.buffers, not by.plain_stores]
     numbers = [by.bm, by.bn, by.stages, by.cluster_m, by.cluster_n, by.consumers, *flags]
-    numbers += [3 if operands.low else 1, by.promote, by.bounded, of.rank]
+    numbers += [by.split, by.promote, by.bounded, of.rank]
     name = f"ca::matmul_hopper<{of.cpp_types}, {', '.join(str(number).lower() for number in numbers)}>"
     parts = (by.bm // by.cluster_n, by.bn // by.cluster_m)
     maps: list[TensorMap | None] = [own.map(part) for own, part in zip((operands.a, operands.b), parts, strict=True)]

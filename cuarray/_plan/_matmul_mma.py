@@ -70,7 +70,8 @@ def _shared(of: Product, own: Configuration) -> int:
     return max(own.stages * own.bk * (own.bm + own.bn) * itemsize, rows * (own.bn + 8) * max(itemsize, 4))
 
 
-def _multiplies(target: Target, of: Product) -> bool:
+def multiplies(target: Target, of: Product) -> bool:
+    """Whether the GPU has tensor cores for these numbers."""
     if target.one_thread_blocks or target.capability < (8, 0) or of.kind not in _KINDS:
         return False
     if of.kind in ("float64", "complex128"):  # others have few units for it, behind the same instructions
@@ -80,7 +81,7 @@ def _multiplies(target: Target, of: Product) -> bool:
 
 def fits(target: Target, of: Product, own: Configuration) -> bool:
     """Whether this configuration computes the product."""
-    if not _multiplies(target, of):
+    if not multiplies(target, of):
         return False
     _, k = _instruction(target, of, own)
     return (
@@ -159,7 +160,7 @@ _SHAPES = {
 
 def candidates(target: Target, of: Product) -> list[Configuration]:
     """Those that compute the product and are worth a measurement."""
-    if not _multiplies(target, of):
+    if not multiplies(target, of):
         return []
     instructions = (4, 8, 16) if of.dtype.itemsize == 8 else (0,)
     all_of_them = (Configuration(*shape, k) for shape in _SHAPES[of.dtype.itemsize] for k in instructions)

@@ -13,7 +13,7 @@ _THREADS, _WARPS = 256, 8  # of the first two kernels
 _FEW = (1, 2, 4, 8, 16)
 _SMALL_THREADS = 128
 _SIDES = {4: 2, 8: 2, 16: 4, 32: 4}  # of what a thread computes, by the largest extent
-_COLUMN_TILE = 128  # steps of k of matmul_skinny_columns
+_COLUMN_TILE, _COLUMN_STEPS = 128, 4  # steps of k of matmul_skinny_columns, and those that a thread reads at once
 
 
 class Configuration(NamedTuple):
@@ -67,11 +67,30 @@ def fits(target: Target, of: Product, own: Configuration) -> bool:
     )
 
 
-def _choose_splits(target: Target, of: Product, lines: int, tile: int) -> int:
-    """So many parts of k that blocks fill the machine, each with enough work to be worth its sums' way to memory."""
+def _row_steps(of: Product, few: int, lines: int, items: int) -> int:
+    """skinny::row_steps of the kernels' header."""
+    steps = max(1, (8 if few <= 2 else 4) // lines)
+    while steps > 1 and steps * 32 * items * few * tiles.sum_dtype(of).itemsize > 32768:
+        steps //= 2
+    return steps
+
+
+def _resident(of: Product, own: Configuration, items: int) -> int:
+    """Blocks of `rows` or `columns` that a processor has room for: skinny::resident of the kernels' header."""
+    few = own.extent * tiles.sum_dtype(of).itemsize
+    if own.kernel == "rows":
+        held = own.lines * (few + _row_steps(of, own.extent, own.lines, items) * items * of.dtype.itemsize)
+    else:
+        held = items * (few + _COLUMN_STEPS * of.dtype.itemsize)
+    return 4 if held <= 128 else 3 if held <= 192 else 2 if held <= 384 else 1
+
+
+def _split(target: Target, of: Product, own: Configuration, lines: int, tile: int) -> Configuration:
+    """With so many parts of k as run at the same time, each with enough work to be worth its sums' way to memory."""
+    _, items = _items(of)
     blocks = of.batches * -(-_long(of)[1] // lines)
-    wanted = -(-_matmul_tuning.SKINNY_BLOCKS * target.processors // blocks)
-    return max(1, min(wanted, of.k // (_matmul_tuning.SKINNY_TILES * tile)))
+    room = _resident(of, own, items) * target.processors
+    return own._replace(splits=max(1, min(room // blocks, of.k // (_matmul_tuning.SKINNY_TILES * tile))))
 
 
 def candidates(target: Target, of: Product) -> list[Configuration]:
@@ -87,22 +106,29 @@ def candidates(target: Target, of: Product) -> list[Configuration]:
         along_k, items = _items(of)
         if along_k:
             for lines in (4, 2, 1):
-                splits = _choose_splits(target, of, lines * _WARPS, 32 * items)
-                found.append(Configuration("rows", few, lines, splits))
+                found.append(_split(target, of, Configuration("rows", few, lines), lines * _WARPS, 32 * items))
         else:
-            splits = _choose_splits(target, of, 32 * items, _COLUMN_TILE)
-            found.append(Configuration("columns", few, 1, splits))
+            found.append(_split(target, of, Configuration("columns", few), 32 * items, _COLUMN_TILE))
     return [own for own in found if fits(target, of, own)]
 
 
-def best(target: Target, of: Product) -> Configuration | None:
-    """The configuration for a product that this family is for; None: it is for others."""
+def best(target: Target, of: Product, tensor_cores: bool = False) -> Configuration | None:
+    """The configuration for a product that this family is for; None: it is for others, of which one may have
+    tensor cores for it.
+    """
     found = {own.kernel: own for own in reversed(candidates(target, of))}  # of rows, the most lines a warp
-    if "small" in found and of.batches >= _matmul_tuning.SMALL_BATCHES:
-        return found["small"]
-    if "columns" in found or "rows" not in found:
-        return found.get("columns")
-    own = found["rows"]
+    small = found.get("small")
+    if small and small.extent <= _matmul_tuning.SMALL_MOST and of.batches >= _matmul_tuning.SMALL_BATCHES:
+        return small
+    own = found.get("columns") or found.get("rows")
+    if own is None:
+        return None
+    if tensor_cores and own.extent > _matmul_tuning.SKINNY_BESIDE_TENSOR_CORES[own.kernel][of.dtype.itemsize]:
+        return None
+    if own.kernel == "columns":
+        return own
+    if own.extent > 4 and of.k < _matmul_tuning.SKINNY_LEAST * own.extent:
+        return None
     lines = own.lines
     while lines > 1 and own.splits == 1 and of.batches * _long(of)[1] < lines * _WARPS * 2 * target.processors:
         lines //= 2  # rather than that processors have nothing to do

@@ -115,8 +115,17 @@ def of_tiles(
     main = Plan(Instance(header, name), grid, (threads, 1, 1), words, shared)
     if not partial:
         return MatmulPlan((main,), 0)
+    return MatmulPlan((main, sum_of_splits(of, header, splits, words)), SCRATCH_COUNTERS + split_bytes(of, splits))
+
+
+def split_bytes(of: Product, splits: int) -> int:
+    """Bytes of the sums of all parts of k, which stand in scratch memory after the counters."""
+    return splits * of.batches * of.m * of.n * sum_dtype(of).itemsize
+
+
+def sum_of_splits(of: Product, header: str, splits: int, words: tuple[int, ...]) -> Plan:
+    """The launch that adds these up."""
     items = of.batches * of.m * of.n
     across, down = next(threads for most, threads in _matmul_tuning.SUM_THREADS if splits <= most)
     name = f"ca::matmul_sum_splits<{of.cpp_types}, {across}, {down}, {of.rank}>"
-    last = Plan(Instance(header, name), (-(-items // across), 1, 1), (across, down, 1), words)
-    return MatmulPlan((main, last), SCRATCH_COUNTERS + splits * items * sum_dtype(of).itemsize)
+    return Plan(Instance(header, name), (-(-items // across), 1, 1), (across, down, 1), words)

@@ -17,10 +17,13 @@
 
 namespace ca {
 
-template <class T, int BM, int BN, int Stages, int ClusterM, int ClusterN, int Consumers, int Buffers> struct HopperTile {
+// Split: what is missing in slices of a and b stands behind them.
+template <class T, int BM, int BN, int Stages, int ClusterM, int ClusterN, int Consumers, int Buffers, bool Split = false>
+struct HopperTile {
   static constexpr int row_bytes = 128, bk = row_bytes / int(sizeof(T)), step_bytes = 32;
   static constexpr int steps = row_bytes / step_bytes;
-  static constexpr int a_bytes = BM * row_bytes, b_bytes = BN * row_bytes, stage_bytes = a_bytes + b_bytes;
+  static constexpr int a_bytes = BM * row_bytes, b_bytes = BN * row_bytes, low_at = a_bytes + b_bytes;
+  static constexpr int stage_bytes = (Split ? 2 : 1) * low_at;
   static constexpr int rows = BM / Consumers, blocks = rows / 64;  // of a consumer: blocks of 64 rows
   static constexpr int buffer_bytes = 64 * row_bytes;
   static constexpr int buffers_at = Stages * stage_bytes;

@@ -94,15 +94,15 @@ template <int Stages> struct RingPlace {
 
 // ATurned: neighbours in a are neighbours along m; BTurned: in b, along n. Order: see tile_order.cuh. Buffers: pieces
 // of 64 rows of 128 bytes through which a consumer writes its sums. StoreBoxes: the copy engine writes them to out,
-// while the consumer goes on; else its threads do, which rows of out that are no multiple of 16 bytes need. Segments:
-// 1, or 3 for a_low b + a b_low + a b. Promote: after so many slices sums are added up in registers, with correct
-// rounding, as wgmma's own sums are truncated; 0: never. Bounded: waits end in an error.
+// while the consumer goes on; else its threads do, which rows of out that are no multiple of 16 bytes need. Split:
+// a_low b + a b_low + a b, slice by slice, so that each part of a slice is read once. Promote: after so many slices sums
+// are added up in registers, with correct rounding, as wgmma's own sums are truncated; 0: never. Bounded: waits end in an error.
 template <class T, class Out, class Epilogue, int BM, int BN, int Stages, int ClusterM, int ClusterN, int Consumers,
-          bool ATurned, bool BTurned, int Order, int Buffers, bool StoreBoxes, int Segments, int Promote, bool Bounded,
+          bool ATurned, bool BTurned, int Order, int Buffers, bool StoreBoxes, bool Split, int Promote, bool Bounded,
           int NBatch>
 __global__ void __launch_bounds__(128 * (1 + Consumers), 1)
-    matmul_hopper(const __grid_constant__ MatmulHopper<NBatch, Segments == 1 ? 3 : 5> p) {
-  using Tile = HopperTile<T, BM, BN, Stages, ClusterM, ClusterN, Consumers, Buffers>;
+    matmul_hopper(const __grid_constant__ MatmulHopper<NBatch, Split ? 5 : 3> p) {
+  using Tile = HopperTile<T, BM, BN, Stages, ClusterM, ClusterN, Consumers, Buffers, Split>;
   static_assert(sizeof(Out) == 2 || sizeof(Out) == 4);
   extern __shared__ char dynamic_shared[];
   const u32 begin = ptx::shared_address(dynamic_shared), shared = (begin + 1023) & ~1023u;
@@ -132,7 +132,7 @@ __global__ void __launch_bounds__(128 * (1 + Consumers), 1)
     if constexpr (Consumers == 3) ptx::fewer_registers<32>();
     if (threadIdx.x == 0) {
 #pragma unroll
-      for (int i = 0; i < (Segments == 1 ? 3 : 5); ++i)
+      for (int i = 0; i < (Split ? 5 : 3); ++i)
         if (i != map_out || StoreBoxes) ptx::prefetch(p.maps[i]);
       // The blocks that get a part: of a those of this row, of b those of this column of the cluster.
       u32 a_ranks = 0, b_ranks = 0;
@@ -145,19 +145,18 @@ __global__ void __launch_bounds__(128 * (1 + Consumers), 1)
         const int n = int(at.col * ClusterN + rank_n) * BN + int(rank_m) * Tile::b_part;
         const int a_batch = p.a_stacked ? int(matrix) : 0, b_batch = p.b_stacked ? int(matrix) : 0;
 #pragma unroll 1
-        for (int segment = 0; segment < Segments; ++segment) {
-          const TensorMap& a = p.maps[Segments == 3 && segment == 0 ? map_a_low : map_a];
-          const TensorMap& b = p.maps[Segments == 3 && segment == 1 ? map_b_low : map_b];
-#pragma unroll 1
-          for (int slice = 0; slice < slices; ++slice, place.advance()) {
-            const u32 stage = shared + place.stage * Tile::stage_bytes, ready = full + 8 * place.stage;
-            ptx::wait<Bounded>(empty + 8 * place.stage, place.parity ^ 1);
-            ptx::arrive_expecting(ready, Tile::stage_bytes);
-            load_part<ATurned, Tile::a_part, Tile>(stage + rank_n * Tile::a_part * Tile::row_bytes, a, ready, m,
+        for (int slice = 0; slice < slices; ++slice, place.advance()) {
+          const u32 stage = shared + place.stage * Tile::stage_bytes, ready = full + 8 * place.stage;
+          const auto load = [&](u32 to, const TensorMap& a, const TensorMap& b) {
+            load_part<ATurned, Tile::a_part, Tile>(to + rank_n * Tile::a_part * Tile::row_bytes, a, ready, m,
                                                    slice * Tile::bk, a_batch, a_ranks);
-            load_part<BTurned, Tile::b_part, Tile>(stage + Tile::a_bytes + rank_m * Tile::b_part * Tile::row_bytes, b,
-                                                   ready, n, slice * Tile::bk, b_batch, b_ranks);
-          }
+            load_part<BTurned, Tile::b_part, Tile>(to + Tile::a_bytes + rank_m * Tile::b_part * Tile::row_bytes, b, ready,
+                                                   n, slice * Tile::bk, b_batch, b_ranks);
+          };
+          ptx::wait<Bounded>(empty + 8 * place.stage, place.parity ^ 1);
+          ptx::arrive_expecting(ready, Tile::stage_bytes);
+          load(stage, p.maps[map_a], p.maps[map_b]);
+          if constexpr (Split) load(stage + Tile::low_at, p.maps[map_a_low], p.maps[map_b_low]);
         }
       }
     }
@@ -189,23 +188,30 @@ __global__ void __launch_bounds__(128 * (1 + Consumers), 1)
       }
       int before = -1, since = 0;  // the stage that is still read; slices since the last promotion
 #pragma unroll 1
-      for (int slice = 0; slice < Segments * slices; ++slice, place.advance()) {
+      for (int slice = 0; slice < slices; ++slice, place.advance()) {
         ptx::wait<Bounded>(full + 8 * place.stage, place.parity);
         const u64 offset = u64(place.stage * (Tile::stage_bytes / 16));
 #pragma unroll
         for (int i = 0; i < Tile::blocks; ++i) ptx::keep_in_place(sums[i]);
+        const auto multiply = [&](int a_from, int b_from, bool first) {
+#pragma unroll
+          for (int step = 0; step < Tile::steps; ++step)
+#pragma unroll
+            for (int i = 0; i < Tile::blocks; ++i)
+              ptx::multiply<ATurned, BTurned>(T{}, sums[i],
+                  a_descriptor + offset + (a_from + i * 64 * Tile::row_bytes + step * operand_step<ATurned, Tile>()) / 16,
+                  b_descriptor + offset + (b_from + step * operand_step<BTurned, Tile>()) / 16, step || !first ? 1u : 0u);
+        };
         ptx::products_begin();
-#pragma unroll
-        for (int step = 0; step < Tile::steps; ++step)
-#pragma unroll
-          for (int i = 0; i < Tile::blocks; ++i)
-            ptx::multiply<ATurned, BTurned>(T{}, sums[i],
-                a_descriptor + offset + (i * 64 * Tile::row_bytes + step * operand_step<ATurned, Tile>()) / 16,
-                b_descriptor + offset + step * operand_step<BTurned, Tile>() / 16, step || since ? 1u : 0u);
+        if constexpr (Split) {
+          multiply(Tile::low_at, 0, since == 0);
+          multiply(0, Tile::low_at, false);
+        }
+        multiply(0, 0, !Split && since == 0);
         ptx::products_commit();
         ++since;
         if constexpr (Promote != 0) {
-          if (since == Promote || slice + 1 == Segments * slices) {
+          if (since == Promote || slice + 1 == slices) {
             ptx::products_wait<0>();
 #pragma unroll
             for (int i = 0; i < Tile::blocks; ++i) ptx::keep_in_place(sums[i]);

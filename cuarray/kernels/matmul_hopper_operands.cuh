@@ -27,33 +27,83 @@ template <int NBatch> struct CopiedOperand {
   i64 matrices;  // 1: the same for the whole stack
 };
 
-// The rows of a, or the columns of b (OfB), as rows. A block of 32 x 8 threads moves tiles of 32 x 32 through shared
-// memory: both reading and writing, the lanes of a warp have neighbours. Turned: in memory, neighbours are neighbours
-// across k.
+struct alignas(16) FourFloats {
+  float item[4];
+};
+
+// Those of four that are there; all at once where they lie side by side.
+__device__ inline FourFloats load_four(u64 from, i64 stride, i64 left) {
+  if (left >= 4 && stride == i64(sizeof(float)) && from % 16 == 0) return element<const FourFloats>(from, 0);
+  FourFloats four = {};
+  for (int j = 0; j < 4; ++j)
+    if (j < left) four.item[j] = element<float>(from, j * stride);
+  return four;
+}
+
+// Both parts of four numbers, or what they are rounded to. Rows of the result are whole vectors.
+template <bool Split> __device__ inline void store_four(u64 to, i64 low, const FourFloats& four) {
+  FourFloats high, missing;
+  for (int j = 0; j < 4; ++j) {
+    high.item[j] = rounded_to_tf32(four.item[j]);
+    if constexpr (Split) missing.item[j] = missing_in_tf32(four.item[j]);
+  }
+  element<FourFloats>(to, 0) = high;
+  if constexpr (Split) element<FourFloats>(to, low) = missing;
+}
+
+// The rows of a, or the columns of b (OfB), as rows; blocks are of 256 threads, each of which has four vectors on the
+// way. Turned: in memory, neighbours are neighbours across k, and tiles of 64 x 64 go through shared memory: both reading
+// and writing, the lanes of a warp have neighbours.
+inline constexpr int tf32_rows[2] = {32, 64}, tf32_steps[2] = {128, 64};  // of a tile; Turned second
 template <bool OfB, bool Turned, bool Split, int NBatch> __global__ void tf32_operand(CopiedOperand<NBatch> p) {
-  __shared__ float tile[32][33];
+  constexpr int tile_rows = tf32_rows[Turned], tile_steps = tf32_steps[Turned], passes = 4;
+  __shared__ float tile[Turned ? 64 : 1][65];
   const i64 rows = OfB ? p.product.n : p.product.m, row_stride = OfB ? p.product.b_col : p.product.a_row;
-  const i64 k_stride = OfB ? p.product.b_row : p.product.a_col;
-  const u64 base = OfB ? p.product.b : p.product.a, out = p.product.scratch + p.to;
-  const i64 row_tiles = (rows + 31) / 32, k_tiles = (p.product.k + 31) / 32;
-  const int x = threadIdx.x, y = threadIdx.y;
+  const i64 k_stride = OfB ? p.product.b_row : p.product.a_col, steps = p.product.k;
+  const i64 row_tiles = (rows + tile_rows - 1) / tile_rows, k_tiles = (steps + tile_steps - 1) / tile_steps;
+  const int thread = threadIdx.y * 32 + threadIdx.x;
   for (i64 t = blockIdx.x; t < p.matrices * row_tiles * k_tiles; t += gridDim.x) {
     const i64 matrix = t / (row_tiles * k_tiles), within = t - matrix * row_tiles * k_tiles;
-    const i64 row = within / k_tiles * 32, k = within % k_tiles * 32;
+    const i64 row = within / k_tiles * tile_rows, k = within % k_tiles * tile_steps;
     const BatchOffsets at = batch_offsets(p.product, matrix);
-    for (int i = y; i < 32; i += 8) {
-      const int r = Turned ? x : i, c = Turned ? i : x;
-      if (row + r < rows && k + c < p.product.k)
-        tile[r][c] = element<float>(base, (OfB ? at.b : at.a) + (row + r) * row_stride + (k + c) * k_stride);
-    }
-    __syncthreads();
-    for (int i = y; i < 32; i += 8)
-      if (row + i < rows && k + x < p.product.k) {
-        const i64 offset = ((matrix * rows + row + i) * p.pitch + k + x) * i64(sizeof(float));
-        element<float>(out, offset) = rounded_to_tf32(tile[i][x]);
-        if constexpr (Split) element<float>(out, p.low - p.to + offset) = missing_in_tf32(tile[i][x]);
+    const u64 from = (OfB ? p.product.b : p.product.a) + (OfB ? at.b : at.a);
+    const auto place = [&](i64 own_row, i64 own_k) {
+      return p.product.scratch + p.to + ((matrix * rows + own_row) * p.pitch + own_k) * i64(sizeof(float));
+    };
+    if constexpr (Turned) {
+      FourFloats four[passes];
+#pragma unroll
+      for (int i = 0; i < passes; ++i) {
+        const i64 first = row + thread % 16 * 4, own = k + thread / 16 + 16 * i;
+        four[i] = load_four(from + first * row_stride + own * k_stride, row_stride, own < steps ? rows - first : 0);
       }
-    __syncthreads();
+#pragma unroll
+      for (int i = 0; i < passes; ++i)
+#pragma unroll
+        for (int j = 0; j < 4; ++j) tile[thread % 16 * 4 + j][thread / 16 + 16 * i] = four[i].item[j];
+      __syncthreads();
+#pragma unroll
+      for (int i = 0; i < passes; ++i) {
+        const int local = thread / 16 + 16 * i, step = thread % 16 * 4;
+        const float* const line = tile[local] + step;
+        if (row + local < rows && k + step < steps)
+          store_four<Split>(place(row + local, k + step), p.low - p.to, {{line[0], line[1], line[2], line[3]}});
+      }
+      __syncthreads();
+    } else {
+      FourFloats four[passes];
+      const i64 step = k + threadIdx.x * 4;
+#pragma unroll
+      for (int i = 0; i < passes; ++i) {
+        const i64 own = row + threadIdx.y + 8 * i;
+        four[i] = load_four(from + own * row_stride + step * k_stride, k_stride, own < rows ? steps - step : 0);
+      }
+#pragma unroll
+      for (int i = 0; i < passes; ++i) {
+        const i64 own = row + threadIdx.y + 8 * i;
+        if (own < rows && step < steps) store_four<Split>(place(own, step), p.low - p.to, four[i]);
+      }
+    }
   }
 }
 

@@ -12,6 +12,10 @@ using namespace cuda_functions;
 
 inline constexpr int threads = 256, warps = threads / 32;
 
+// Blocks that a processor has room for, where a thread holds so many bytes of sums and of what it has read: registers
+// are kept to that, as a grid that is a little more than fits at once takes twice as long.
+__device__ constexpr int resident(int bytes) { return bytes <= 128 ? 4 : bytes <= 192 ? 3 : bytes <= 384 ? 2 : 1; }
+
 // The product as both sides see it: `lines` of the long operand, `few` of the other, their strides along lines and k.
 template <bool Swapped, int NBatch> struct Sides {
   u64 big, little;
@@ -80,17 +84,27 @@ template <class S, int Few, int Lines, int Items> __device__ constexpr int row_s
   while (steps > 1 && steps * 32 * Items * Few * int(sizeof(S)) > 32768) steps /= 2;
   return steps < 1 ? 1 : steps;
 }
+template <class T, class S, int Few, int Lines, int Items> __device__ constexpr int row_bytes() {
+  return Lines * (Few * int(sizeof(S)) + row_steps<S, Few, Lines, Items>() * Items * int(sizeof(T)));
+}
+inline constexpr int column_steps = 4;
+template <class T, class S, int Few, int Items> __device__ constexpr int column_bytes() {
+  return Items * (Few * int(sizeof(S)) + column_steps * int(sizeof(T)));
+}
 
 }  // namespace skinny
 
 // The long operand is contiguous along k: a warp does Lines lines, its lanes go along k.
 template <class T, class Out, class Epilogue, bool Swapped, int Few, int Lines, int Items, bool Partial, int NBatch>
-__global__ void __launch_bounds__(skinny::threads) matmul_skinny_rows(MatmulSplit<NBatch> p) {
+__global__ void
+    __launch_bounds__(skinny::threads, skinny::resident(skinny::row_bytes<T, tiles::sum_t<T>, Few, Lines, Items>()))
+        matmul_skinny_rows(MatmulSplit<NBatch> p) {
   using S = tiles::sum_t<T>;
   static_assert(Lines * Few <= 32, "a lane writes a sum");
   constexpr int steps = skinny::row_steps<S, Few, Lines, Items>(), round = 32 * Items, tile = steps * round;
-  __shared__ S little[Few * tile];
-  const auto place = [](int few, int k) { return few * tile + k; };
+  constexpr int pitch = tile + (16 / int(sizeof(S)));  // else its columns would all lie in one bank
+  __shared__ __align__(16) S little[Few * pitch];
+  const auto place = [](int few, int k) { return few * pitch + k; };
   const skinny::Part part = skinny::part_of<skinny::warps * Lines>(p, Swapped ? p.n : p.m);
   const BatchOffsets at = batch_offsets(p, part.batch);
   const skinny::Sides<Swapped, NBatch> of(p, at);
@@ -143,12 +157,15 @@ __global__ void __launch_bounds__(skinny::threads) matmul_skinny_rows(MatmulSpli
 
 // The long operand is contiguous along its lines: a thread does Items of them, and the warps of a block share k.
 template <class T, class Out, class Epilogue, bool Swapped, int Few, int Items, bool Partial, int NBatch>
-__global__ void __launch_bounds__(skinny::threads) matmul_skinny_columns(MatmulSplit<NBatch> p) {
+__global__ void
+    __launch_bounds__(skinny::threads, skinny::resident(skinny::column_bytes<T, tiles::sum_t<T>, Few, Items>()))
+        matmul_skinny_columns(MatmulSplit<NBatch> p) {
   using S = tiles::sum_t<T>;
-  constexpr int steps = 4, tile = 4 * steps * skinny::warps, width = 32 * Items;
-  __shared__ S little[Few * tile];
+  constexpr int steps = skinny::column_steps, tile = 4 * steps * skinny::warps, width = 32 * Items;
+  constexpr int pitch = Few + (Few < 8 ? 0 : 16 / int(sizeof(S)));  // against the same bank, too
+  __shared__ __align__(16) S little[pitch * tile];
   __shared__ S sums[Few * width];
-  const auto place = [](int few, int k) { return k * Few + few; };
+  const auto place = [](int few, int k) { return k * pitch + few; };
   const skinny::Part part = skinny::part_of<width>(p, Swapped ? p.n : p.m);
   const BatchOffsets at = batch_offsets(p, part.batch);
   const skinny::Sides<Swapped, NBatch> of(p, at);
