@@ -186,7 +186,8 @@ def cases() -> Iterable[Case]:
         yield from squares(rows, (*WHOLE, *COMPLEX))
     for extents in SHAPES:
         for dtype in FLOATS:
-            yield shaped(extents, dtype)
+            if dtype != FLOAT16 or extents[3] <= 2**17:  # else sums are beyond the largest float16
+                yield shaped(extents, dtype)
     for rows in (256, 512, 2048):
         yield from squares(rows, (*WHOLE, *COMPLEX))
     for rows in SQUARES[:4]:

@@ -202,8 +202,8 @@ class Word(NamedTuple):
 
 _WHAT = ("constant", "output", "scratch", "address", "low", "high")  # in the order of ca::python::What
 OUTPUT, SCRATCH, NOTHING = Word("output"), Word("scratch"), Word("constant")
-HEAD_WORDS = 7
-_MOST_PARTS, _MOST_LAUNCHES = 16, 8
+HEAD_WORDS = 7  # that a head has at least
+_MOST_PARTS = 72  # of a key; as are the numbers of launches and words, this is bounded in C++, too
 
 
 def remember(
@@ -224,13 +224,14 @@ def remember(
     arguments: as the function was called with, the last of them by `names`. Arrays count by their layouts, scalars at
     the places in `function.scalars` by their types, and all else by its value.
     layout: of the new array that is the result; or `out` is the argument that the result is written to.
-    launches: pairs of a `Prepared` and the words of its head; scratch_bytes: of the memory that they share.
+    launches: pairs of a `Prepared` and the words of its head (zeros follow, up to HEAD_WORDS).
+    scratch_bytes: of the memory that the launches share.
     view_at: the result is a view of the first argument, this many bytes after its beginning.
     alignment: the addresses of arrays must be multiples of it; else Python is asked.
     apart: `out` must not be one of the inputs, which it otherwise may if it is exactly that.
     """
     found = _calling()
-    if found is None or len(arguments) + len(names) >= _MOST_PARTS or len(launches) > _MOST_LAUNCHES:
+    if found is None or len(arguments) + len(names) >= _MOST_PARTS:
         return
     recipes = getattr(function, "_recipes", None)
     if recipes is None:
@@ -256,9 +257,10 @@ def remember(
     if function.variable is not None:
         keep.append(function.variable.get())
         key.append(id(keep[-1]))
+    steps: list[int] = []
     words: list[int] = []
     for prepared, head in launches:
-        codes = []
+        steps += [prepared.address, max(len(head), HEAD_WORDS)]
         for word in (*head, *[NOTHING] * (HEAD_WORDS - len(head))):
             code = _WHAT.index(word.what) | word.argument << 16
             if word.what == "low":
@@ -267,15 +269,13 @@ def remember(
                 if source is None or target not in CODES:
                     return
                 code |= CODES[source] << 32 | CODES[target] << 48
-            codes.append(code)
-        values = [word.value for word in head]
-        words += [prepared.address, *values, *[0] * (HEAD_WORDS - len(values)), *codes]
+            words += [word.value, code]
     if out < 0:
         spans = []
     viewed, nbytes = (-1, layout.nbytes) if view_at is None else (0, view_at)
     head_of_all = [len(key), out, viewed, id(layout), nbytes, scratch_bytes, len(spans) // 3, len(launches)]
-    head_of_all += [alignment - 1, apart]
-    flat = [number & (2**64 - 1) for number in (*head_of_all, *key, *spans, *words)]
+    head_of_all += [len(words) // 2, alignment - 1, apart]
+    flat = [number & (2**64 - 1) for number in (*head_of_all, *key, *spans, *steps, *words)]
     found.add_recipe(recipes, tuple(keep), (ctypes.c_uint64 * len(flat))(*flat))
 
 

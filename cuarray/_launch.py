@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cuarray import _runtime
 from cuarray._plan import Plan
@@ -49,3 +49,7 @@ class Prepared:
     def launch(self, out: int, a: int = 0, b: int = 0, c: int = 0, a2: int = 0, b2: int = 0, c2: int = 0) -> None:
         """Launch with these words (pointers, or scalars' bits) at the head of the kernel's parameter."""
         _runtime.get().launch(self, out, a, b, c, a2, b2, c2)
+
+    def launch_with_head(self, words: Sequence[int]) -> None:
+        """The same, for a kernel whose parameter has another number of words at its head."""
+        _runtime.get().launch_with_head(self, words)

@@ -103,12 +103,20 @@ class ElementwisePolicy:
     def blocks(self, target: Target, tiles: int) -> int:
         """Blocks of a grid over so many tiles."""
         resident = max(1, target.processors * target.blocks_per_processor * target.block_threads // self.threads)
-        most = self.waves * resident if self.waves else _MOST_BLOCKS
+        most = self.waves * resident if self.waves else MOST_BLOCKS
         return max(1, min(tiles, most))
 
 
-_MOST_BLOCKS = 2**31 - 1  # of a grid
+MOST_BLOCKS = 2**31 - 1  # of a grid
 ELEMENTWISE = ElementwisePolicy()
+
+
+# Inputs that a launch of a concatenation has room for, powers of 2 from 8 on: the first number that is enough, else the
+# largest, of those that fit into a kernel's parameter. The launch of a few should not have to copy 2 KiB.
+JOIN_SLOTS = (8, 64, 32, 16)
+# Whether inputs of which the result has rows in turn, (n, 2) from two of (n, 1), are also copied in turn. Else sectors
+# of the result would be written once for each input, after they have left the L2 cache.
+JOIN_TURNS = True
 
 
 # Outputs side by side that a thread of a one-thread block reduces together, at most: their accumulators stay in the L1
@@ -247,7 +255,7 @@ def reduce_policy(
             most_splits = max(reduced // least, min(busy, 4 * reduced // least), 1)
             splits = min(max(1, target.processors * REDUCE.column_blocks // pieces), most_splits, REDUCE_COUNTERS)
         rows = REDUCE.column_rows
-        return ReducePolicy("reduce_columns", splits, max(1, min(pieces * splits, _MOST_BLOCKS)), lanes, rows=rows)
+        return ReducePolicy("reduce_columns", splits, max(1, min(pieces * splits, MOST_BLOCKS)), lanes, rows=rows)
     if 0 < row_bytes <= REDUCE.short_most and row_bytes % 16 and kept > 1 and reduced > 1:
         lanes = _power_above(-(-row_bytes // 64))
         each = threads // lanes

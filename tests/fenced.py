@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 import cuarray as ca
-from cuarray import _runtime
+from cuarray import _plan, _runtime
 from cuarray._runtime.memory import Memory, MemoryPool
+from cuarray._tuning import Target
 
 PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -197,6 +198,23 @@ GROUPS: dict[str, list[str]] = {
         "xp.kron(x[:9], f[:8])",
         "xp.einsum('ij,i->j', m, x)",
     ],
+    # By the launches of a GPU with few processors.
+    "joining": [
+        *(f"xp.concatenate([{own}, {own}])" for own in "xfhujcsbmi"),
+        "xp.concatenate([x, s, x[1:], x[:0]])",
+        "xp.concatenate([u, u[1:], u[3:], u[:-1], u])",
+        "xp.concatenate([h[1:]] * 70)",
+        "xp.concatenate([x, f, h])",
+        "xp.concatenate([w, w[:, 1:], w[:, ::-1]], axis=1)",
+        "xp.concatenate([m, m[:, 1:], m[:, :1]], axis=1)",
+        "xp.concatenate([m.T, w], axis=0)",
+        "xp.concatenate([m, w.T], axis=1)",
+        "xp.concatenate([x, s], out=xp.zeros(2 * n + 1)[1:])",
+        "xp.concatenate([f, f], dtype='float16')",
+        "xp.stack([x, s], axis=-1)",
+        "xp.stack([u, u, u], axis=-1)",
+        "xp.column_stack([m, x])",
+    ],
     "random": [
         *(f"r.{name}(n)" for name in ("random", "standard_normal", "standard_exponential", "bytes")),
         "r.random(n, 'float32')",
@@ -285,6 +303,10 @@ def main() -> None:
     at_end, group = sys.argv[1] == "end", sys.argv[2]
     _runtime.get()
     fence(at_end)
+    if group == "joining":
+        target = Target(processors=2, block_threads=256, max_block_threads=1024, blocks_per_processor=2)
+        join = _plan.join
+        _plan.join = lambda _, parts: join(target, parts)
     large = [] if "--small" in sys.argv else LARGE
     for n, expression in itertools.product((*SIZES, *large), GROUPS[group]):
         print(f"{expression}  n = {n}", flush=True)

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -408,6 +409,36 @@ def test_epilogues(architecture: str) -> None:
         ).launches
     )
     compile_all("matmul_simple.cuh", instances(plans), architecture)
+
+
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "sm_100"])
+def test_joins(architecture: str) -> None:
+    """Few and many inputs, small and large, contiguous and in rows of any length; broadcast, cast, and structs."""
+
+    def joined(source: np.dtype, result: np.dtype, shape: tuple[int, ...], axis: int, count: int, step: int) -> Any:
+        own = layout(source, shape, tuple(step * stride for stride in layout(source, shape).strides))
+        total = layout(result, (*shape[:axis], count * shape[axis], *shape[axis + 1 :]))
+        place = layout(result, shape, total.strides)
+        parts = [_plan.Part(own, place, k * shape[axis] * total.strides[axis]) for k in range(count)]
+        return [join.plan for join in _plan.join(H100, parts)]
+
+    def plans() -> Iterator[_plan.Plan]:
+        struct = np.dtype([("r", "u1"), ("g", "u1"), ("b", "u1")])
+        names = ("int8", "float16", "float32", "int64", "complex128") if architecture == "sm_90a" else ("float32",)
+        for dtype, (count, rows) in itertools.product([struct, *map(np.dtype, names)], ((2, 8), (9, 8), (2, 80_000))):
+            for shape, axis in (((rows,), 0), ((rows, 8), 1), ((rows, 3), 1)):
+                yield from joined(dtype, dtype, shape, axis, count, 1)
+            yield from joined(dtype, dtype, (rows, 8), 0, count, 0)
+            yield from joined(dtype, dtype, (rows, 8), 0, count, 3)
+        for source, result in itertools.permutations(map(np.dtype, ("float16", "float32", "complex128")), 2):
+            yield from joined(source, result, (80_000,), 0, 2, 1)
+        yield from joined(np.dtype("float32"), np.dtype("float32"), (2**31, 8), 1, 2, 1)
+
+    kinds = list(plans())
+    assert {plan.instance.header for plan in kinds} == {"join.cuh"}
+    used = " ".join(plan.instance.name for plan in kinds)
+    assert all(word in used for word in ("JoinedPacks, 8>", "JoinedPacks, 64>", "Repeated", "<unsigned long, 2>, 8>"))
+    compile_plans(kinds, architecture)
 
 
 # ---- index arrays

@@ -1,29 +1,37 @@
-"""Arrays from several arrays, and several from one: each input is copied once, into its place in the result."""
+"""Arrays from several arrays, and several from one.
+
+What joins arrays comes down to `_concatenate`: each input is copied once, into its place in the result, by as few
+launches as can be.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from cuarray import _fast_calls
+from cuarray import _fast_calls, _plan, _runtime
 from cuarray._array import CuArray, allocate, view_of
 from cuarray._dtypes import as_storage_dtype, check_castable, is_same, operand_type, result_type
-from cuarray._fast_calls import Remembered, Word
-from cuarray._functions._operation import check_out, copy_into, copy_operation
+from cuarray._fast_calls import HEAD_WORDS, NOTHING, Remembered, Word
+from cuarray._functions._operation import check_out, copy_into, may_share
 from cuarray._functions._reduction import normalize_axis
 from cuarray._functions.creation import asarray, copy
 from cuarray._functions.manipulation import atleast_1d, atleast_2d, atleast_3d, expand_dims, ravel, reshape
+from cuarray._launch import Prepared
 from cuarray._layout import Layout, contiguous_strides, layout
 
+_SEQUENCES = (list, tuple, CuArray, np.ndarray)
 
-def _as_sequence(name: str, arrays: Any) -> list[Any]:
-    if not isinstance(arrays, list | tuple | CuArray | np.ndarray):
+
+def _as_sequence(name: str, arrays: Any) -> Sequence[Any]:
+    if not isinstance(arrays, _SEQUENCES):
         raise TypeError(f"{name}: arrays must be a sequence of arrays, not {type(arrays).__name__}")
-    found = list(arrays)
+    found: Sequence[Any] = arrays if isinstance(arrays, (list, tuple)) else list(arrays)
     if not found:
         raise ValueError(f"{name}: need at least one array")
     return found
@@ -63,43 +71,10 @@ def _joined_layout(dtype: np.dtype, shape: tuple[int, ...], sources: list[Layout
     return layout(dtype, shape, tuple(packed[order.index(axis)] for axis in range(len(shape))))
 
 
-def concatenate(
-    arrays: Any,
-    /,
-    axis: int | None = 0,
-    out: CuArray | None = None,
-    *,
-    dtype: Any = None,
-    casting: str = "same_kind",
-) -> CuArray:
-    """The arrays one after the other along an existing axis; with axis=None all their elements in C order.
-
-    Their other extents must agree (ValueError). The dtype is what they promote to, or `dtype`; `casting` says which
-    casts into it, or into `out`, are allowed (TypeError).
-
-    >>> import cuarray as ca
-    >>> ca.concatenate([ca.arange(2), ca.ones(2)])
-    array([0., 1., 1., 1.])
-    """
-    values = _as_sequence("concatenate", arrays)
-    if out is None and len(values) <= _MOST and all(type(value) is CuArray for value in values):
-        return _joined(axis, dtype, casting, *values)
-    return _concatenate(values, axis, out, dtype, casting)
-
-
-def _concatenate(values: list[Any], axis: int | None, out: CuArray | None, dtype: Any, casting: str) -> CuArray:
-    if out is not None and dtype is not None:
-        raise TypeError("concatenate: out and dtype cannot both be given")
-    kinds = [operand_type(value) if axis is None else None for value in values]
-    sources = [asarray(value) for value in values]
-    if axis is None:
-        # Here Python numbers are allowed, and are as weak as elsewhere.
-        weak = [kind if isinstance(kind, type) else own for kind, own in zip(kinds, sources)]
-        common = None if dtype is not None or out is not None else _common_dtype(weak)
-        sources = [ravel(source) for source in sources]
-        axis = 0
-    else:
-        common = None
+def _concatenate(
+    sources: list[CuArray], axis: int, out: CuArray | None, dtype: Any, casting: str
+) -> tuple[CuArray, tuple[_Copy, ...]]:
+    """The sources along an axis, and the launches that did it: none if they were not all."""
     ndim = sources[0].ndim
     if not ndim:
         raise ValueError("concatenate: zero-dimensional arrays cannot be concatenated")
@@ -124,41 +99,131 @@ def _concatenate(values: list[Any], axis: int | None, out: CuArray | None, dtype
             raise ValueError(f"concatenate: out has shape {out.shape}; the result has {tuple(shape)}")
         wanted = out.dtype
     else:
-        wanted = as_storage_dtype(dtype) if dtype is not None else common or _common_dtype(sources)
+        wanted = as_storage_dtype(dtype) if dtype is not None else _common_dtype(sources)
     for source in sources:
-        check_castable(source.dtype, wanted, casting if common is None else "unsafe", "concatenate")
-    result = allocate(_joined_layout(wanted, tuple(shape), [s._layout for s in sources])) if out is None else out
-    first = 0
-    for source in sources:
-        last = first + source.shape[axis]
+        check_castable(source.dtype, wanted, casting, "concatenate")
+    if out is not None and any(may_share(out, source) for source in sources):
+        # What a launch still has to read must not be written meanwhile.
+        copy_into(out, _concatenate(sources, axis, None, wanted, casting)[0])
+        return out, ()
+    layouts = tuple(source._layout for source in sources)
+    result = allocate(_joined_layout(wanted, tuple(shape), list(layouts))) if out is None else out
+    launches = _prepare(result._layout, axis, layouts)
+    for launch in launches:
+        launch.run(result, sources)
+    return result, launches
+
+
+class _Copy(NamedTuple):
+    """A launch that copies some of the sources."""
+
+    prepared: Prepared
+    join: _plan.Join
+
+    def head(self, first: int) -> list[Word]:
+        """Its words in a recipe; `first`: the argument that source 0 is."""
+        own = [Word("address", first + number) for number in self.join.numbers]
+        return [Word("output", value=self.join.offset), *own, *[NOTHING] * (self.join.slots - len(own))]
+
+    def run(self, result: CuArray, sources: list[CuArray]) -> None:
+        addresses = [sources[number]._pointer for number in self.join.numbers]
+        unused = max(self.join.slots, HEAD_WORDS - 1) - len(addresses)
+        self.prepared.launch_with_head([result._pointer + self.join.offset, *addresses, *[0] * unused])
+
+
+@functools.lru_cache(maxsize=4096)
+def _prepare(result: Layout, axis: int, sources: tuple[Layout, ...]) -> tuple[_Copy, ...]:
+    """The launches that put arrays of these layouts one after the other along an axis of the result."""
+    parts, numbers, first = [], [], 0
+    for number, source in enumerate(sources):
         if source.size:
-            copy_into(result[(slice(None),) * axis + (slice(first, last),)], source)
-        first = last
-    return result
+            place = layout(result.dtype, source.shape, result.strides)
+            parts.append(_plan.Part(source, place, first * result.strides[axis]))
+            numbers.append(number)
+        first += source.shape[axis]
+    joins = _plan.join(_runtime.get().target, parts)
+    return tuple(
+        _Copy(Prepared(join.plan), join._replace(numbers=tuple(numbers[own] for own in join.numbers))) for join in joins
+    )
 
 
 class _Joined(Remembered):
-    """The concatenation of a few arrays, as a new array: a copy into a part of it for each."""
+    """Concatenation of arrays that are seen in another way before: with a further axis, for example."""
 
-    def _call(self, axis: int | None, dtype: Any, casting: str, *arrays: CuArray) -> CuArray:
-        result = _concatenate(list(arrays), axis, None, dtype, casting)
-        own = 0 if axis is None else normalize_axis(axis, result.ndim)
-        if not result.size or axis is None or not all(array.size for array in arrays):
-            return result
-        launches, first = [], 0
-        for place, array in enumerate(arrays, 3):
-            last = first + array.shape[own]
-            part = result[(slice(None),) * own + (slice(first, last),)]
-            call = copy_operation.find([array._layout], (part._layout,))
-            offset = part._pointer - result._pointer
-            launches.append((call.prepared, [Word("output", value=offset), Word("address", place)]))
-            first = last
-        _fast_calls.remember(self, (axis, dtype, casting, *arrays), (), result._layout, launches)
+    def __init__(self, see: Callable[[list[CuArray], int | None], tuple[list[CuArray], int]]) -> None:
+        """see: the arrays, and the axis of the call -> what is concatenated, mostly views of them, and along which."""
+        self._see = see
+
+    def _call(self, axis: int | None, dtype: Any, casting: str, out: CuArray | None, *values: Any) -> CuArray:
+        if out is not None and dtype is not None:
+            raise TypeError("concatenate: out and dtype cannot both be given")
+        arrays = [asarray(value) for value in values]
+        seen, along = self._see(arrays, axis)
+        result, launches = _concatenate(seen, along, out, dtype, casting)
+        # What was no array, or begins elsewhere, is a copy that was made for this call.
+        if launches and all(
+            array is value and one._pointer == array._pointer
+            for one, array, value in zip(seen, arrays, values, strict=True)
+        ):
+            arguments, place = (axis, dtype, casting, out, *values), -1 if out is None else 3
+            steps = [(launch.prepared, launch.head(4)) for launch in launches]
+            _fast_calls.remember(self, arguments, (), result._layout, steps, out=place)
         return result
 
 
-_joined = _Joined()
-_MOST = 8  # arrays whose concatenation is remembered
+def _as_they_are(arrays: list[CuArray], axis: int | None) -> tuple[list[CuArray], int]:
+    return ([ravel(array) for array in arrays], 0) if axis is None else (arrays, axis)
+
+
+def _with_new_axis(arrays: list[CuArray], axis: int | None) -> tuple[list[CuArray], int]:
+    if len({array.shape for array in arrays}) != 1:
+        raise ValueError(f"stack: all arrays must have the same shape, not {[array.shape for array in arrays]}")
+    along = normalize_axis(axis, arrays[0].ndim + 1)
+    return [expand_dims(array, along) for array in arrays], along
+
+
+def _one_after_another(arrays: list[CuArray], axis: int | None) -> tuple[list[CuArray], int]:
+    seen = [atleast_1d(array) for array in arrays]
+    return seen, 0 if seen[0].ndim == 1 else 1
+
+
+def _column(array: CuArray) -> CuArray:
+    return array if array.ndim > 1 else reshape(array, (-1, 1))
+
+
+_concatenated = _Joined(_as_they_are)
+_stacked = _Joined(_with_new_axis)
+_in_rows = _Joined(lambda arrays, axis: ([atleast_2d(array) for array in arrays], 0))
+_side_by_side = _Joined(_one_after_another)
+_in_depth = _Joined(lambda arrays, axis: ([atleast_3d(array) for array in arrays], 2))
+_in_columns = _Joined(lambda arrays, axis: ([_column(array) for array in arrays], 1))
+
+
+def concatenate(
+    arrays: Any,
+    /,
+    axis: int | None = 0,
+    out: CuArray | None = None,
+    *,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> CuArray:
+    """The arrays one after the other along an existing axis; with axis=None all their elements in C order.
+
+    Their other extents must agree (ValueError). The dtype is what they promote to, or `dtype`; `casting` says which
+    casts into it, or into `out`, are allowed (TypeError).
+
+    >>> import cuarray as ca
+    >>> ca.concatenate([ca.arange(2), ca.ones(2)])
+    array([0., 1., 1., 1.])
+    """
+    values = _as_sequence("concatenate", arrays)
+    if axis is None and out is None and dtype is None and not all(type(value) is CuArray for value in values):
+        # Here Python numbers are allowed, and are as weak as elsewhere.
+        weak = [kind if isinstance(kind := operand_type(value), type) else asarray(value) for value in values]
+        dtype, casting = _common_dtype(weak), "unsafe"
+    return _concatenated(axis, dtype, casting, out, *values)
+
 
 concat = concatenate
 
@@ -173,15 +238,7 @@ def stack(
     array([[0, 0],
            [1, 1]])
     """
-    sources = [asarray(value) for value in _as_sequence("stack", arrays)]
-    if len({source.shape for source in sources}) != 1:
-        raise ValueError(f"stack: all arrays must have the same shape, not {[source.shape for source in sources]}")
-    axis = normalize_axis(axis, sources[0].ndim + 1)
-    return concatenate([expand_dims(source, axis) for source in sources], axis, out, dtype=dtype, casting=casting)
-
-
-def _each(name: str, arrays: Any, expand: Any) -> list[CuArray]:
-    return [expand(value) for value in _as_sequence(name, arrays)]
+    return _stacked(axis, dtype, casting, out, *_as_sequence("stack", arrays))
 
 
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> CuArray:
@@ -192,7 +249,7 @@ def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> CuArra
     array([[1, 2],
            [3, 4]])
     """
-    return concatenate(_each("vstack", tup, atleast_2d), 0, dtype=dtype, casting=casting)
+    return _in_rows(None, dtype, casting, None, *_as_sequence("vstack", tup))
 
 
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> CuArray:
@@ -202,8 +259,7 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> CuArra
     >>> ca.hstack([[1, 2], [3]])
     array([1, 2, 3])
     """
-    sources = _each("hstack", tup, atleast_1d)
-    return concatenate(sources, 0 if sources[0].ndim == 1 else 1, dtype=dtype, casting=casting)
+    return _side_by_side(None, dtype, casting, None, *_as_sequence("hstack", tup))
 
 
 def dstack(tup: Any) -> CuArray:
@@ -214,7 +270,7 @@ def dstack(tup: Any) -> CuArray:
     array([[[1, 3],
             [2, 4]]])
     """
-    return concatenate(_each("dstack", tup, atleast_3d), 2)
+    return _in_depth(None, None, "same_kind", None, *_as_sequence("dstack", tup))
 
 
 def column_stack(tup: Any) -> CuArray:
@@ -225,12 +281,7 @@ def column_stack(tup: Any) -> CuArray:
     array([[1, 3],
            [2, 4]])
     """
-
-    def column(value: Any) -> CuArray:
-        x = asarray(value)
-        return x if x.ndim > 1 else reshape(x, (-1, 1))
-
-    return concatenate(_each("column_stack", tup, column), 1)
+    return _in_columns(None, None, "same_kind", None, *_as_sequence("column_stack", tup))
 
 
 def block(arrays: Any) -> CuArray:
@@ -374,8 +425,4 @@ def append(arr: Any, values: Any, axis: int | None = None) -> CuArray:
     >>> ca.append([1, 2], [[3], [4]])
     array([1, 2, 3, 4])
     """
-    first, second = asarray(arr), asarray(values)
-    if axis is None:
-        first, second = ravel(first), ravel(second)
-        axis = first.ndim - 1
-    return concatenate((first, second), axis)
+    return _concatenated(axis, None, "same_kind", None, arr, values)

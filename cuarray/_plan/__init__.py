@@ -22,6 +22,7 @@ from cuarray._plan._gather import (
     unravel,
 )
 from cuarray._plan._interpolation import interpolation
+from cuarray._plan._join import Join, Part, join
 from cuarray._plan._matmul import Epilogue, MatmulPlan, Product, product
 from cuarray._plan._matmul_choice import Choice, choices, has_choice, has_dot, matmul
 from cuarray._plan._random import cumulation, feistel, random, random_rows, random_words, shuffle_keys
@@ -37,9 +38,11 @@ __all__ = [
     "Epilogue",
     "Indexed",
     "Instance",
+    "Join",
     "MatmulPlan",
     "Operand",
     "POINTERS",
+    "Part",
     "Plan",
     "Product",
     "ReducePlan",
@@ -63,6 +66,7 @@ __all__ = [
     "has_choice",
     "has_dot",
     "interpolation",
+    "join",
     "matmul",
     "product",
     "random",

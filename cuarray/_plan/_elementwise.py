@@ -47,6 +47,18 @@ def elementwise(
 
     `position` passes the item's number first.
     """
+    return plan_of(target, work_of(functor, out, loop_out, operands, position, second))
+
+
+def work_of(
+    functor: str,
+    out: Layout,
+    loop_out: np.dtype,
+    operands: Sequence[Operand],
+    position: bool = False,
+    second: Operand | None = None,
+) -> Work:
+    """What `elementwise` plans."""
     arrays = [Operand(out, loop_out), *([second] if second else []), *operands]
     moved: set[int] = set()
     if functor in _MOVING:
@@ -65,7 +77,7 @@ def elementwise(
             strides.append(broadcast_strides(layout, out.shape))
     ordered_shape, ordered = _order_axes(out.shape, strides)
     shape, ordered = collapse(ordered_shape, ordered)  # type: ignore[assignment]
-    work = _Work(
+    work = Work(
         functor,
         shape,
         tuple(ordered),
@@ -78,12 +90,17 @@ def elementwise(
     if position:
         assert out.c_contiguous, "the item's number is its place in C order"
         assert work.contiguous, "a C-contiguous output collapses to one axis"
+    return work
+
+
+def plan_of(target: Target, work: Work) -> Plan:
+    """The launch that does it."""
     if target.one_thread_blocks:
         return _one_thread_blocks(target, work)
     return _blocks_of_threads(target, work)
 
 
-class _Work(NamedTuple):
+class Work(NamedTuple):
     """What is to be done, axes merged: the outputs come first."""
 
     functor: str
@@ -115,7 +132,7 @@ class _Work(NamedTuple):
         return ", ".join(names)
 
 
-def _one_thread_blocks(target: Target, work: _Work) -> Plan:
+def _one_thread_blocks(target: Target, work: Work) -> Plan:
     """A contiguous chunk of the items for each block."""
     blocks = _tuning.elementwise_blocks(target, work.size)
     reach = max(sum((e - 1) * abs(s) for e, s in zip(work.shape, own, strict=True)) for own in work.strides)
@@ -133,7 +150,7 @@ def _one_thread_blocks(target: Target, work: _Work) -> Plan:
 # ---- blocks of many threads
 
 
-def _blocks_of_threads(target: Target, work: _Work) -> Plan:
+def _blocks_of_threads(target: Target, work: Work) -> Plan:
     """Which kernel reads and writes most in whole sectors of memory:
 
     | arrays | kernel | a thread's accesses |
@@ -147,20 +164,20 @@ def _blocks_of_threads(target: Target, work: _Work) -> Plan:
     policy = _tuning.ELEMENTWISE
     if work.contiguous:
         return _packs(target, policy, work)
-    turned = _turned(policy, work)
+    turned = turned_inputs(policy, work)
     if turned is not None:
         patch = _patch(policy, work, turned)
         return _patches(target, policy, work, turned, patch) if patch else _tiles(target, policy, work, turned)
     return _rows(target, policy, work)
 
 
-def _how(policy: ElementwisePolicy, work: _Work, packs: int, width: int) -> str:
+def how_of(policy: ElementwisePolicy, work: Work, packs: int, width: int) -> str:
     functor = work.functor.removeprefix("ca::ops::OnlyWhere<").removeprefix("ca::ops::").removesuffix(">")
     rolled = "true" if functor in policy.rolled else "false"
     return f"ca::How<{policy.threads}, {packs}, {width}, {rolled}, {policy.loads}, {policy.stores}>"
 
 
-def _widest_pack(work: _Work) -> int:
+def widest_pack(work: Work) -> int:
     """Items such that those of the widest operand are 16 bytes."""
     return 1 if work.structs else max(1, _PACK_BYTES // max(work.sizes))
 
@@ -168,49 +185,60 @@ def _widest_pack(work: _Work) -> int:
 _PACK_BYTES = 16  # of the widest load or store
 
 
-def _packs_a_thread(policy: ElementwisePolicy, work: _Work, width: int) -> int:
+def packs_a_thread(policy: ElementwisePolicy, work: Work, width: int) -> int:
     inputs = sum(work.sizes[work.outputs :])
     return policy.packs(width * (inputs or max(work.sizes)), width == 1 and max(work.sizes) < _PACK_BYTES)
 
 
-def _packs(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
+def _packs(target: Target, policy: ElementwisePolicy, work: Work) -> Plan:
     width = packs = 1
     if not policy.is_small(target, work.size):
-        width = _widest_pack(work)
-        packs = _packs_a_thread(policy, work, width)
+        width = widest_pack(work)
+        packs = packs_a_thread(policy, work, width)
     blocks = policy.blocks(target, -(-work.size // (policy.threads * packs * width)))
-    name = f"ca::elementwise_packs<{work.functor}, {_how(policy, work, packs, width)}, {work.operands()}>"
+    name = f"ca::elementwise_packs<{work.functor}, {how_of(policy, work, packs, width)}, {work.operands()}>"
     return Plan(Instance("elementwise_packs.cuh", name), (blocks, 1, 1), (policy.threads, 1, 1), (work.size,))
 
 
-def _rows(target: Target, policy: ElementwisePolicy, work: _Work) -> Plan:
+def _rows(target: Target, policy: ElementwisePolicy, work: Work) -> Plan:
     small = policy.is_small(target, work.size)
-    width = 1 if small else _row_pack(work)
-    types = list(work.types)
-    if width > 1:
-        for k, own in enumerate(work.strides):
-            if work.sizes[k] and own[-1] == 0:
-                types[k] = types[k].replace("ca::Array<", "ca::Repeated<", 1)
-    shape = (*work.shape[:-1], work.shape[-1] // width)
-    strides = [(*own[:-1], own[-1] * width) for own in work.strides]
+    width = 1 if small else row_pack(work)
+    types = row_types(work, width)
+    shape, strides = in_packs(work, width)
     size = math.prod(shape)
-    packs = 1 if small else _packs_a_thread(policy, work, width)
+    packs = 1 if small else packs_a_thread(policy, work, width)
     tile = policy.threads * packs
     blocks = policy.blocks(target, -(-size // tile))
     rank = rank_for(len(shape))
-    bits = _index_bits(size, blocks * tile, strides)
+    bits = index_bits(size, blocks * tile, strides)
     name = (
-        f"ca::elementwise_rows<{work.functor}, {_how(policy, work, packs, width)}, {_INDEX[bits]}, {rank}, "
+        f"ca::elementwise_rows<{work.functor}, {how_of(policy, work, packs, width)}, {INDEX[bits]}, {rank}, "
         f"{work.operands(types)}>"
     )
     words = (size, *divisors(shape, rank, bits), *(w for own in strides for w in pad(own, rank, 0)))
     return Plan(Instance("elementwise_packs.cuh", name), (blocks, 1, 1), (policy.threads, 1, 1), words)
 
 
-_INDEX = {32: "unsigned int", 64: "unsigned long"}
+def row_types(work: Work, width: int) -> list[str]:
+    """The operands' types where the last axis is read in packs of `width` items."""
+    types = list(work.types)
+    if width > 1:
+        for k, own in enumerate(work.strides):
+            if work.sizes[k] and own[-1] == 0:
+                types[k] = types[k].replace("ca::Array<", "ca::Repeated<", 1)
+    return types
 
 
-def _index_bits(count: int, step: int, strides: Sequence[tuple[int, ...]]) -> int:
+def in_packs(work: Work, width: int) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Shape and strides, counted in packs along the last axis."""
+    shape = (*work.shape[:-1], *(extent // width for extent in work.shape[-1:]))
+    return shape, [(*own[:-1], *(step * width for step in own[-1:])) for own in work.strides]
+
+
+INDEX = {32: "unsigned int", 64: "unsigned long"}
+
+
+def index_bits(count: int, step: int, strides: Sequence[tuple[int, ...]]) -> int:
     """Bits of numbers below `count`, of what a loop by `step` ends with, and of strides.
 
     A Divisor takes numbers below half of what an index holds.
@@ -219,9 +247,9 @@ def _index_bits(count: int, step: int, strides: Sequence[tuple[int, ...]]) -> in
     return 32 if most <= INT32_MAX else 64
 
 
-def _row_pack(work: _Work) -> int:
+def row_pack(work: Work) -> int:
     """The items of a pack such that rows are whole packs, which begin at multiples of their bytes if arrays do."""
-    width = _widest_pack(work)
+    width = widest_pack(work)
     for k, (own, size) in enumerate(zip(work.strides, work.sizes, strict=True)):
         if not size:
             continue
@@ -239,7 +267,7 @@ class _Turned(NamedTuple):
     inputs: tuple[int, ...]
 
 
-def _turned(policy: ElementwisePolicy, work: _Work) -> _Turned | None:
+def turned_inputs(policy: ElementwisePolicy, work: Work) -> _Turned | None:
     if len(work.shape) < 2 or max(work.sizes) > _PACK_BYTES or work.structs:
         return None
     last = len(work.shape) - 1
@@ -289,7 +317,7 @@ def _tile_extents(items: int, a: int, b: int, sizes: Sequence[int]) -> tuple[int
     return tile_a, tile_b
 
 
-def _tiles(target: Target, policy: ElementwisePolicy, work: _Work, turned: _Turned) -> Plan:
+def _tiles(target: Target, policy: ElementwisePolicy, work: Work, turned: _Turned) -> Plan:
     sizes = [work.sizes[k] for k in turned.inputs]
     items = policy.items_of_tile(max(sizes))
     while sum(_shared_bytes(items, size) for size in sizes) > _SHARED_BYTES:
@@ -303,13 +331,13 @@ def _tiles(target: Target, policy: ElementwisePolicy, work: _Work, turned: _Turn
     others = [d for d in range(last) if d != axis]
     types = [f"ca::Turned<{own}>" if k in turned.inputs else own for k, own in enumerate(work.types)]
     return _tile_plan(target, policy, work, others, (last, axis), (a, b), (tile_a, tile_b), (tiles_a, tiles_b),
-                      f"elementwise_tiles<{work.functor}, {_how(policy, work, packs, 1)}", types)  # fmt: skip
+                      f"elementwise_tiles<{work.functor}, {how_of(policy, work, packs, 1)}", types)  # fmt: skip
 
 
 def _tile_plan(
     target: Target,
     policy: ElementwisePolicy,
-    work: _Work,
+    work: Work,
     others: Sequence[int],
     axes: tuple[int, int],
     extents: tuple[int, int],
@@ -324,7 +352,7 @@ def _tile_plan(
     tiles = math.prod(counts) * math.prod(shape)
     blocks = policy.blocks(target, tiles)
     rank = rank_for(max(len(shape), 1))
-    bits = _index_bits(tiles, blocks, work.strides)
+    bits = index_bits(tiles, blocks, work.strides)
     words = (
         *(tiles, *extents),
         *(word for extent in tile for word in divisor(extent, 32)),
@@ -333,12 +361,12 @@ def _tile_plan(
         *(w for own in strides for w in pad(own, rank, 0)),
         *(own[axis] for axis in axes for own in work.strides),
     )
-    name = f"ca::{kernel}, {_INDEX[bits]}, {rank}, {work.operands(types)}>"
+    name = f"ca::{kernel}, {INDEX[bits]}, {rank}, {work.operands(types)}>"
     header = "elementwise_turned.cuh" if kernel.startswith("elementwise_turned") else "elementwise_tiles.cuh"
     return Plan(Instance(header, name), (blocks, 1, 1), (policy.threads, 1, 1), words)
 
 
-def _patch(policy: ElementwisePolicy, work: _Work, turned: _Turned) -> int:
+def _patch(policy: ElementwisePolicy, work: Work, turned: _Turned) -> int:
     """The items of a patch's side such that elementwise_turned can do the work; 0 if it cannot."""
     width = min(4, _PACK_BYTES // max(work.sizes))
     last, axis = len(work.shape) - 1, turned.axis
@@ -361,13 +389,13 @@ def _patch(policy: ElementwisePolicy, work: _Work, turned: _Turned) -> int:
     return width if shared <= _SHARED_BYTES else 0
 
 
-def _patches_of_tile(policy: ElementwisePolicy, work: _Work, turned: _Turned, width: int) -> tuple[int, int]:
+def _patches_of_tile(policy: ElementwisePolicy, work: Work, turned: _Turned, width: int) -> tuple[int, int]:
     """Along the last axis, of which a row is 128 bytes or more of the widest input, and along the other one."""
     across = 32 if width * max(work.sizes[k] for k in turned.inputs) <= 4 else 16
     return across, policy.threads * policy.patches_a_thread(max(work.sizes)) // across
 
 
-def _patches(target: Target, policy: ElementwisePolicy, work: _Work, turned: _Turned, width: int) -> Plan:
+def _patches(target: Target, policy: ElementwisePolicy, work: Work, turned: _Turned, width: int) -> Plan:
     last, axis = len(work.shape) - 1, turned.axis
     patches = policy.patches_a_thread(max(work.sizes))
     across, down = _patches_of_tile(policy, work, turned, width)
@@ -380,6 +408,6 @@ def _patches(target: Target, policy: ElementwisePolicy, work: _Work, turned: _Tu
         elif work.sizes[k] and own[last] == 0:
             types[k] = types[k].replace("ca::Array<", "ca::Repeated<", 1)
     others = [d for d in range(last) if d != axis]
-    how = _how(policy, work, patches, width)
+    how = how_of(policy, work, patches, width)
     return _tile_plan(target, policy, work, others, (last, axis), (a, b), (across, down), (tiles_a, tiles_b),
                       f"elementwise_turned<{work.functor}, {how}, {across}", types)  # fmt: skip

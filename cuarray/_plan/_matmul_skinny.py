@@ -40,7 +40,7 @@ def _long(of: Product) -> tuple[tiles.Side, int]:
 
 def _items(of: Product) -> tuple[bool, int]:
     side, _ = _long(of)
-    return side.vector(of, 16 // of.dtype.itemsize)
+    return side.vector(of, min(8, 16 // of.dtype.itemsize))  # 16 bytes to be converted are much code
 
 
 def _small_shared(of: Product, own: Configuration) -> int:

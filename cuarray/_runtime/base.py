@@ -197,6 +197,7 @@ class Runtime(ABC):
     def __init__(self) -> None:
         self._current_stream = _CurrentStream()
         self._launch_builtin = native.function("launch_builtin")
+        self._launch_with_head = native.function("launch_with_head")
         # Launch a user's kernel: the addresses of its record and of its arguments, the stream between them.
         self.launch_user: Callable[[int, int, int], int] = native.function("launch_user")
         self.current_stream_address = native.address("get_current_stream")
@@ -276,6 +277,18 @@ class Runtime(ABC):
             self.launch_failed(
                 result, prepared.name, lambda: self._launch_builtin(prepared.address, self.stream, *head)
             )
+
+    def launch_with_head(self, prepared: Any, head: Sequence[int]) -> None:
+        """The same for a head of any number of words."""
+        words = (ctypes.c_uint64 * len(head))(*head)
+
+        def launch() -> int:
+            result: int = self._launch_with_head(prepared.address, self.stream, ctypes.addressof(words), len(words))
+            return result
+
+        result = launch()
+        if result:
+            self.launch_failed(result, prepared.name, launch)
 
     def launch_failed(self, result: int, kernel: str, again: Callable[[], int]) -> None:
         """Raise what a launch returned; a backend may see a reason to try again first."""

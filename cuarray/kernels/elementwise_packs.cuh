@@ -93,19 +93,20 @@ template <class Out, class... In> __device__ CA_ALWAYS_INLINE void contiguous_of
   ((offset[k++] = item * In::item_bytes), ...);
 }
 
-template <class Op, class How, class Out, class... In>
-__global__ void __launch_bounds__(How::threads) elementwise_packs(Contiguous p) {
+// Of contiguous arrays: what a block does at once.
+template <class Op, class How, class Out, class... In> struct PacksTile {
   using Body = Elementwise<Op, How, Out, In...>;
-  constexpr int tile = How::threads * How::width * How::packs;
-  const bool aligned = How::width == 1 || Body::aligned(p.head);
-  for (i64 first = i64(blockIdx.x) * tile; first < p.size; first += i64(gridDim.x) * tile) {
-    const int here = p.size - first < tile ? int(p.size - first) : tile;
-    if (How::width * How::packs > 1 && aligned && here == tile) {
+  static constexpr int items = How::threads * How::width * How::packs;
+
+  // From item `first` on, of `size`.
+  static __device__ CA_ALWAYS_INLINE void run(const Head& head, bool aligned, i64 first, i64 size) {
+    const int here = size - first < items ? int(size - first) : items;
+    if (How::width * How::packs > 1 && aligned && here == items) {
       i64 offset[How::packs][Body::operands];
 #pragma unroll
       for (int u = 0; u < How::packs; ++u)
         contiguous_offsets<Out, In...>(first + (u * How::threads + int(threadIdx.x)) * How::width, offset[u]);
-      Body::packs_at(p.head, offset, [](int) { return true; });
+      Body::packs_at(head, offset, [](int) { return true; });
     } else {
       // Neighbouring threads have neighbouring items.
       constexpr int each = How::width * How::packs < 8 ? How::width * How::packs : 8;
@@ -118,10 +119,18 @@ __global__ void __launch_bounds__(How::threads) elementwise_packs(Contiguous p) 
           const int at = begin + u * How::threads;
           contiguous_offsets<Out, In...>(first + (at < here ? at : here - 1), offset[u]);  // the last one, not written
         }
-        Items::packs_at(p.head, offset, [=](int u) { return begin + u * How::threads < here; });
+        Items::packs_at(head, offset, [=](int u) { return begin + u * How::threads < here; });
       }
     }
   }
+};
+
+template <class Op, class How, class Out, class... In>
+__global__ void __launch_bounds__(How::threads) elementwise_packs(Contiguous p) {
+  using Tile = PacksTile<Op, How, Out, In...>;
+  const bool aligned = How::width == 1 || Tile::Body::aligned(p.head);
+  for (i64 first = i64(blockIdx.x) * Tile::items; first < p.size; first += i64(gridDim.x) * Tile::items)
+    Tile::run(p.head, aligned, first, p.size);
 }
 
 template <class Index, int NDim, int Operands> struct PackedRows {
@@ -131,33 +140,45 @@ template <class Index, int NDim, int Operands> struct PackedRows {
   i64 strides[Operands][NDim];  // in bytes, of the last axis from pack to pack; the outputs first
 };
 
-template <class Op, class How, class Index, int NDim, class Out, class... In>
-__global__ void __launch_bounds__(How::threads) elementwise_rows(PackedRows<Index, NDim, Out::outputs + sizeof...(In)> p) {
+// Of arrays in rows.
+template <class Op, class How, class Out, class... In> struct RowsTile {
   using Body = Elementwise<Op, How, Out, In...>;
-  constexpr int tile = How::threads * How::packs;
-  const Index packs = Index(p.packs);
-  const bool aligned = How::width == 1 || Body::aligned(p.head);
-  for (Index first = Index(blockIdx.x) * tile; first < packs; first += Index(gridDim.x) * tile) {
+  static constexpr int size = How::threads * How::packs;  // in packs
+
+  // From pack `first` on, of `packs`.
+  template <class Index, int NDim>
+  static __device__ CA_ALWAYS_INLINE void run(const Head& head, bool aligned, Index first, Index packs,
+                                              const Divisor<Index> (&axis)[NDim],
+                                              const i64 (&strides)[Body::operands][NDim]) {
     const Index own = first + threadIdx.x;
     if (How::width == 1 || aligned) {
       i64 offset[How::packs][Body::operands];
 #pragma unroll
       for (int u = 0; u < How::packs; ++u) {
         const Index n = own + u * How::threads;
-        offsets_of(n < packs ? n : packs - 1, p.axis, p.strides, offset[u]);  // beyond the end the last one, not written
+        offsets_of(n < packs ? n : packs - 1, axis, strides, offset[u]);  // beyond the end the last one, not written
       }
-      Body::packs_at(p.head, offset, [=](int u) { return own + u * How::threads < packs; });
+      Body::packs_at(head, offset, [=](int u) { return own + u * How::threads < packs; });
     } else if constexpr (How::width > 1) {
 #pragma unroll 1
-      for (Index n = own; n < packs && n < first + tile; n += How::threads) {
+      for (Index n = own; n < packs && n < first + size; n += How::threads) {
         i64 offset[Body::operands];
-        offsets_of(n, p.axis, p.strides, offset);
+        offsets_of(n, axis, strides, offset);
         typename Body::Own in;
-        in.load_items(p.head, offset, How::width);
-        Body::rolled(in, How::width).store_items(p.head, offset, How::width);
+        in.load_items(head, offset, How::width);
+        Body::rolled(in, How::width).store_items(head, offset, How::width);
       }
     }
   }
+};
+
+template <class Op, class How, class Index, int NDim, class Out, class... In>
+__global__ void __launch_bounds__(How::threads) elementwise_rows(PackedRows<Index, NDim, Out::outputs + sizeof...(In)> p) {
+  using Tile = RowsTile<Op, How, Out, In...>;
+  const Index packs = Index(p.packs);
+  const bool aligned = How::width == 1 || Tile::Body::aligned(p.head);
+  for (Index first = Index(blockIdx.x) * Tile::size; first < packs; first += Index(gridDim.x) * Tile::size)
+    Tile::run(p.head, aligned, first, packs, p.axis, p.strides);
 }
 
 }  // namespace ca

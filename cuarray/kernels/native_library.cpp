@@ -35,6 +35,7 @@ extern "C" __attribute__((visibility("default"))) const Export ca_exports[] = {
     CA_EXPORT(python::functions),
     CA_EXPORT(python::call_functions),
     CA_EXPORT_LONG(launch_builtin),
+    CA_EXPORT_LONG(launch_with_head),
     CA_EXPORT_LONG(launch_user),
     CA_EXPORT(make_extended_function),
     CA_EXPORT_LONG(launch_extended),

@@ -20,18 +20,26 @@ inline int launch_record(const LaunchRecord& record, unsigned long stream, void*
       record.block[1], record.block[2], record.shared_bytes, reinterpret_cast<void*>(stream), parameters, nullptr);
 }
 
-// A built-in kernel has one parameter, by value: these words, and those of the record.
+// A built-in kernel has one parameter, by value: `count` words from the address `head`, and those of the record.
+inline int launch_with_head(unsigned long address, unsigned long stream, unsigned long head,
+                            unsigned long count) noexcept {
+  const LaunchRecord& record = *reinterpret_cast<const LaunchRecord*>(address);
+  const auto* words = reinterpret_cast<const unsigned long*>(head);
+  take_back(words, count, reinterpret_cast<void*>(stream));
+  const std::size_t bytes = count * sizeof *words;
+  auto* parameter = static_cast<char*>(__builtin_alloca_with_align(bytes + record.count * sizeof(long), 8 * 16));
+  std::memcpy(parameter, words, bytes);
+  std::memcpy(parameter + bytes, record.words, record.count * sizeof(long));
+  void* parameters[] = {parameter};
+  return launch_record(record, stream, parameters);
+}
+
+// The same for the head that most kernels have.
 inline int launch_builtin(unsigned long address, unsigned long stream, unsigned long out, unsigned long a,
                           unsigned long b, unsigned long c, unsigned long a2, unsigned long b2,
                           unsigned long c2) noexcept {
-  const LaunchRecord& record = *reinterpret_cast<const LaunchRecord*>(address);
   const unsigned long head[head_words] = {out, a, b, c, a2, b2, c2};
-  take_back(head, head_words, reinterpret_cast<void*>(stream));
-  auto* parameter = static_cast<char*>(__builtin_alloca_with_align(sizeof head + record.count * sizeof(long), 8 * 16));
-  std::memcpy(parameter, head, sizeof head);
-  std::memcpy(parameter + sizeof head, record.words, record.count * sizeof(long));
-  void* parameters[] = {parameter};
-  return launch_record(record, stream, parameters);
+  return launch_with_head(address, stream, reinterpret_cast<unsigned long>(head), head_words);
 }
 
 // The words of a user's kernel are the offsets of its arguments from `slots`.

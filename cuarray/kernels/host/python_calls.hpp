@@ -106,18 +106,18 @@ inline Object* view_of(Object* array, std::int64_t offset, Object* layout) {
 }
 
 // ---- recipes ----------------------------------------------------------------------------------------------------
-constexpr std::size_t most_parts = 16, most_recipes = 4096, head_words = 7, most_words = 512;
+constexpr std::size_t most_parts = 72, most_recipes = 4096, most_steps = 64, most_words = 512;
 
-// Where a word of a launch's head comes from; 64 bits: what, argument, source, target (16 each).
+// Where a word of a launch's head comes from.
 enum What : std::uint16_t { constant, output, scratch, address, low, high };
 struct Word {
+  std::uint64_t constant;  // the value, or what is added to an output's address
   std::uint16_t what, argument, source, target;
 };
-// One launch. The record is as _runtime/glue.py describes it.
+// One launch, and how many words its head has. The record is as _runtime/glue.py describes it.
 struct Step {
   const std::int64_t* record;
-  std::uint64_t constants[head_words];  // the value, or what is added to an output's address
-  Word words[head_words];
+  std::uint64_t words;
 };
 // Of an argument that is an array, where its bytes lie relative to its first element.
 struct Span {
@@ -133,16 +133,17 @@ struct Recipe {
   std::int64_t viewed;     // the argument that the result is a view of, beginning `bytes` bytes after it; -1: none
   Object* layout;          // of a new array or view
   std::uint64_t bytes, scratch_bytes;
-  std::uint64_t spans, steps;
+  std::uint64_t spans, steps, words;
   std::uint64_t misaligned;  // bits that no address may have: those below the alignment that the launches rely on
   std::uint64_t apart;       // whether what is written must not be an input, either
-  std::uint64_t key[most_parts];
-  // then the spans, if something else than a new array is written, and the steps
+  // then the key, the spans, if something else than a new array is written, the steps, and the words of all their heads
 
-  Span* span() { return reinterpret_cast<Span*>(this + 1); }
+  std::uint64_t* key() { return reinterpret_cast<std::uint64_t*>(this + 1); }
+  Span* span() { return reinterpret_cast<Span*>(key() + parts); }
   Step* step() { return reinterpret_cast<Step*>(span() + spans); }
+  Word* word() { return reinterpret_cast<Word*>(step() + steps); }
 };
-constexpr std::size_t given_words = 10;  // of a recipe as Python writes it: parts ... steps, misaligned, apart
+constexpr std::size_t given_words = 11;  // of a recipe as Python writes it: parts ... words, misaligned, apart
 
 inline void leave(Recipe* recipe) {
   if (--recipe->users) return;
@@ -167,7 +168,7 @@ inline std::size_t hash_of(const std::uint64_t* key, std::size_t parts) {
 inline Recipe** place_of(Recipe** table, std::size_t capacity, const std::uint64_t* key, std::size_t parts) {
   for (std::size_t at = hash_of(key, parts);; ++at) {
     Recipe*& found = table[at & (capacity - 1)];
-    if (!found || (found->parts == parts && std::memcmp(found->key, key, parts * sizeof *key) == 0)) return &found;
+    if (!found || (found->parts == parts && std::memcmp(found->key(), key, parts * sizeof *key) == 0)) return &found;
   }
 }
 
@@ -214,7 +215,8 @@ inline Recipe* find_recipe(Recipes& recipes, Object* const* args, std::size_t po
   const std::size_t named = names ? std::size_t(tuple_size(names)) : 0, given = positional + named;
   if (!recipes.count || given + named >= most_parts) return nullptr;
   std::uint64_t key[most_parts];
-  for (std::size_t k = 0; k < given; ++k) key[k] = part_of(args[k], k < positional && (recipes.scalars >> k & 1));
+  for (std::size_t k = 0; k < given; ++k)
+    key[k] = part_of(args[k], k < positional && k < 64 && (recipes.scalars >> k & 1));
   for (std::size_t k = 0; k < named; ++k) key[given + k] = reinterpret_cast<std::uint64_t>(tuple_get(names, k));
   if (!recipes.variable) return *place_of(recipes.table, recipes.capacity, key, given + named);
   Object* value = nullptr;
@@ -246,38 +248,35 @@ inline bool may_write(Recipe& recipe, Object* const* args) {
 
 inline int launch(const Step& step, const std::uint64_t* head, void* stream) {
   const std::int64_t* record = step.record;
-  alignas(16) std::uint64_t parameter[head_words + most_words];
-  take_back(head, head_words, stream);
-  std::memcpy(parameter, head, head_words * sizeof *head);
-  std::memcpy(parameter + head_words, record + 10, std::size_t(record[9]) * sizeof *record);
+  alignas(16) std::uint64_t parameter[most_words + most_words];
+  take_back(head, step.words, stream);
+  std::memcpy(parameter, head, step.words * sizeof *head);
+  std::memcpy(parameter + step.words, record + 10, std::size_t(record[9]) * sizeof *record);
   void* params[] = {parameter};
   return reinterpret_cast<LaunchKernel*>(record[0])(
       reinterpret_cast<void*>(record[1]), unsigned(record[2]), unsigned(record[3]), unsigned(record[4]),
       unsigned(record[5]), unsigned(record[6]), unsigned(record[7]), unsigned(record[8]), stream, params, nullptr);
 }
 
-constexpr std::size_t most_steps = 8;
-
 // What the recipe makes of these arguments; null, without an exception, if only Python can tell.
 inline Object* follow(Recipe* recipe, Object* const* args) {
   if (recipe->viewed >= 0) return view_of(args[recipe->viewed], std::int64_t(recipe->bytes), recipe->layout);
   if (recipe->out >= 0 && !may_write(*recipe, args)) return nullptr;
-  std::uint64_t heads[most_steps][head_words], second[most_parts];
-  for (std::size_t s = 0; s < recipe->steps; ++s) {
-    const Step& step = recipe->step()[s];
-    for (std::size_t k = 0; k < head_words; ++k) {
-      const Word word = step.words[k];
-      std::uint64_t& value = heads[s][k] = step.constants[k];
-      if (word.what == address) {
-        if (!address_of(args[word.argument], value) || value & recipe->misaligned) return nullptr;
-      } else if (word.what == low) {
-        std::uint64_t both[2] = {0, 0};
-        if (!pack_scalar(word.source, word.target, args[word.argument], reinterpret_cast<char*>(both))) return nullptr;
-        value = both[0];
-        second[word.argument] = both[1];
-      } else if (word.what == high) {
-        value = second[word.argument];  // its low word came before
-      }
+  std::uint64_t heads[most_words], second[most_parts];
+  const Step* const step = recipe->step();
+  const Word* const words = recipe->word();
+  for (std::size_t k = 0; k < recipe->words; ++k) {
+    const Word& word = words[k];
+    std::uint64_t& value = heads[k] = word.constant;
+    if (word.what == address) {
+      if (!address_of(args[word.argument], value) || value & recipe->misaligned) return nullptr;
+    } else if (word.what == low) {
+      std::uint64_t both[2] = {0, 0};
+      if (!pack_scalar(word.source, word.target, args[word.argument], reinterpret_cast<char*>(both))) return nullptr;
+      value = both[0];
+      second[word.argument] = both[1];
+    } else if (word.what == high) {
+      value = second[word.argument];  // its low word came before
     }
   }
   Object* result = recipe->out < 0 ? new_array(recipe->layout, recipe->bytes) : args[recipe->out];
@@ -288,17 +287,16 @@ inline Object* follow(Recipe* recipe, Object* const* args) {
   if (out & recipe->misaligned) return decref(result), nullptr;
   if (recipe->scratch_bytes && !(aside = pool_allocate_scratch(calling().pool, recipe->scratch_bytes)))
     return decref(result), nullptr;
-  for (std::size_t s = 0; s < recipe->steps; ++s)
-    for (std::size_t k = 0; k < head_words; ++k) {
-      const std::uint16_t what = recipe->step()[s].words[k].what;
-      if (what == output) heads[s][k] += out;
-      if (what == scratch) heads[s][k] = aside;
-    }
+  for (std::size_t k = 0; k < recipe->words; ++k) {
+    if (words[k].what == output) heads[k] += out;
+    if (words[k].what == scratch) heads[k] = aside;
+  }
   ++recipe->users;
   void* stream = get_current_stream();
   void* thread = save_thread();
   int failed = 0;
-  for (std::size_t s = 0; s < recipe->steps && !failed; ++s) failed = launch(recipe->step()[s], heads[s], stream);
+  const std::uint64_t* head = heads;
+  for (std::size_t s = 0; s < recipe->steps && !failed; head += step[s++].words) failed = launch(step[s], head, stream);
   restore_thread(thread);
   leave(recipe);
   if (aside) pool_free_scratch(calling().pool, aside, recipe->scratch_bytes);
@@ -364,7 +362,7 @@ inline bool parse_subscript(Object* array, Object* subscript, std::uint64_t* par
   Object *shape = slot(layout, offsets().shape), *strides = slot(layout, offsets().strides);
   const bool is_tuple = subscript->type == &tuple_type;
   const std::intptr_t items = is_tuple ? tuple_size(subscript) : 1, ndim = tuple_size(shape);
-  if (items > std::intptr_t(most_parts / 3)) return false;
+  if (items > std::intptr_t((most_parts - 1) / 3)) return false;
   std::intptr_t axes = 0, ellipses = 0;
   for (std::intptr_t k = 0; k < items; ++k) {
     Object* item = is_tuple ? tuple_get(subscript, k) : subscript;
@@ -582,13 +580,14 @@ inline Object* new_subscript(Object* slow, Object* assign) noexcept {
   return object;
 }
 
-// `words`: parts, out, viewed, layout, bytes, scratch_bytes, spans, steps, misaligned, apart, then the key, the spans and
-// the steps. False if it is too large, or there is no memory: then it was only going to be faster.
+// `words`: parts, out, viewed, layout, bytes, scratch_bytes, spans, steps, words, misaligned, apart, then the key, the
+// spans, the steps and the words of their heads. False if it is too large, or there is no memory: then it was only going
+// to be faster.
 inline bool add_recipe(Object* object, Object* keep, const std::uint64_t* words) noexcept {
   Recipes& self = *reinterpret_cast<Recipes*>(object);
-  const std::size_t parts = words[0], spans = words[6], steps = words[7];
-  if (parts > most_parts || steps > most_steps) return false;
-  const std::size_t rest = spans * sizeof(Span) + steps * sizeof(Step);
+  const std::size_t parts = words[0], spans = words[6], steps = words[7], heads = words[8];
+  if (parts > most_parts || steps > most_steps || heads > most_words) return false;
+  const std::size_t rest = parts * sizeof *words + spans * sizeof(Span) + steps * sizeof(Step) + heads * sizeof(Word);
   Recipe* recipe = static_cast<Recipe*>(std::calloc(1, sizeof(Recipe) + rest));
   if (!recipe) return false;
   recipe->users = 1;
@@ -600,10 +599,10 @@ inline bool add_recipe(Object* object, Object* keep, const std::uint64_t* words)
   recipe->scratch_bytes = words[5];
   recipe->spans = spans;
   recipe->steps = steps;
-  recipe->misaligned = words[8];
-  recipe->apart = words[9];
-  std::memcpy(recipe->key, words + given_words, parts * sizeof *words);
-  std::memcpy(recipe->span(), words + given_words + parts, rest);
+  recipe->words = heads;
+  recipe->misaligned = words[9];
+  recipe->apart = words[10];
+  std::memcpy(recipe->key(), words + given_words, rest);
   for (std::size_t s = 0; s < steps; ++s)
     if (std::size_t(recipe->step()[s].record[9]) > most_words) return std::free(recipe), false;
   incref(recipe->keep = keep);
@@ -613,12 +612,12 @@ inline bool add_recipe(Object* object, Object* keep, const std::uint64_t* words)
     Recipe** larger = static_cast<Recipe**>(std::calloc(2 * self.capacity, sizeof(Recipe*)));
     if (!larger) return leave(recipe), false;
     for (std::size_t k = 0; k < self.capacity; ++k)
-      if (Recipe* old = self.table[k]) *place_of(larger, 2 * self.capacity, old->key, old->parts) = old;
+      if (Recipe* old = self.table[k]) *place_of(larger, 2 * self.capacity, old->key(), old->parts) = old;
     std::free(self.table);
     self.table = larger;
     self.capacity *= 2;
   }
-  Recipe** place = place_of(self.table, self.capacity, recipe->key, parts);
+  Recipe** place = place_of(self.table, self.capacity, recipe->key(), parts);
   if (*place) leave(*place);
   else ++self.count;
   *place = recipe;
