@@ -247,7 +247,7 @@ def reduce_policy(
         down = _power_below(min(REDUCE.down, reduced // REDUCE.rows))
         lanes = min(threads // down, _power_above(-(-across // pack)))
         down = threads // lanes
-        pieces = -(-kept // across) * -(-across // (lanes * pack))
+        pieces = max(1, -(-kept // across) * -(-across // (lanes * pack)))
         splits = 1
         if pieces <= REDUCE_COUNTERS // 2:  # accumulators may be so large that packs have half as many items
             least = down * REDUCE.column_least

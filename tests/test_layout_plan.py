@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import Pair, dtypes, pairs, shapes
 
@@ -386,6 +386,7 @@ def test_reduction_policy(target: Target, shape: tuple, axes: tuple | None) -> N
     flat=st.booleans(),
     pack=st.sampled_from([1, 2, 4, 8]),
 )
+@example(rows=0, across=102145, reduced=92, inner=False, flat=False, pack=8)
 def test_policies_stay_within_bounds(
     target: Target, rows: int, across: int, reduced: int, inner: bool, flat: bool, pack: int
 ) -> None:
