@@ -477,7 +477,8 @@ def work(job: dict[str, Any]) -> None:
         print(json.dumps(line), flush=True)
 
     if job["ptxas"]:
-        BUILTIN_OPTIONS["matmul_mma.cuh"] = (f"--ptxas-options={job['ptxas']}",)
+        for header in ("matmul_mma.cuh", "matmul_mma_double.cuh"):
+            BUILTIN_OPTIONS[header] = (f"--ptxas-options={job['ptxas']}",)
     for family in job["families"]:
         for name in job["dtypes"]:
             lines = check_all(family, name, job) if job["stage"] == "check" else time_sizes(family, name, job)

@@ -174,6 +174,5 @@ def plan(target: Target, of: Product, own: Configuration) -> MatmulPlan:
     arguments = f"{instruction}, {own.bm}, {own.bn}, {own.bk}, {own.warp_m}, {own.warp_n}, {own.stages}, "
     arguments += ", ".join(read.cpp_name() for read in reads)
     tile = (own.bm, own.bn, own.bk)
-    return tiles.of_tiles(
-        of, "matmul_mma.cuh", "matmul_mma", arguments, tile, own.splits, own.threads, _shared(of, own)
-    )
+    header = "matmul_mma_double.cuh" if of.kind in ("float64", "complex128") else "matmul_mma.cuh"
+    return tiles.of_tiles(of, header, "matmul_mma", arguments, tile, own.splits, own.threads, _shared(of, own))
