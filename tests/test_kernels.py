@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -348,6 +350,36 @@ def test_an_instance_that_does_not_compile() -> None:
         mod.f[1, 1](ca.zeros(1))
     x = ca.ones(3)
     assert float((x + x).sum()) == 6
+
+
+REFUSED_FIRST = r"""
+import numpy as np, pytest
+import cuarray as ca
+
+BODY = "x(0, 0) = s.a; q[0] = T(3); atomicAdd(&q[1], T(2)); y[0] = rsqrt(4.0) + __popc(7);"
+KERNEL = "template <class T> __global__ void f(ca::view<T, 2> x, S s, ca::span<T> q, double* y, float2 v) { %s }"
+pair = np.zeros((), [("a", "i4"), ("b", "f4")])
+pair["a"] = 7
+
+
+def launch(body):
+    x, q, y = ca.zeros((1, 2)), ca.zeros(3), ca.zeros(1)
+    source = "struct S { int a; float b; };" + KERNEL % body
+    ca.cudadef(source).f[1, 1](x, pair[()], q, y, ca.float2(1, 2))
+    return x.tolist(), q.tolist(), y.tolist()
+
+
+for refused in ("x.nothing();", BODY + "s.nothing();", "q[0] = missing;"):
+    with pytest.raises(ca.CompileError):
+        launch(refused)
+    assert launch(BODY + "/* " + refused[-20:] + " */") == ([[7, 0]], [3, 2, 0], [3.5])
+"""
+
+
+def test_what_a_refused_kernel_used_first_can_be_used() -> None:
+    """In a process whose first kernel does not compile, the next ones do what they should."""
+    done = subprocess.run([sys.executable, "-c", REFUSED_FIRST], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_misuse(mod: ca.Module) -> None:

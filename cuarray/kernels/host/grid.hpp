@@ -279,7 +279,12 @@ template <auto F, class... A> struct thunk<F, void (*)(A...)> {
     }
   }
 };
-template <auto F, class... A> struct thunk<F, void (*)(A...) noexcept> : thunk<F, void (*)(A...)> {};
+// What a specialization comes down to is named in its functions: as a base class, F would be instantiated with it, before
+// the kernel is to run, and by the definition that only asks for its parameters.
+template <auto F, class... A> struct thunk<F, void (*)(A...) noexcept> {
+  using function_type = void (*)(A...);
+  static void run_threads(Block& block, void** args) noexcept { thunk<F, void (*)(A...)>::run_threads(block, args); }
+};
 
 // What a kernel's guards say of a thread, and for how many threads of the row, from this one, they say the same.
 struct Passes {
@@ -319,7 +324,6 @@ template <int Mode> struct Here {
 
 // A kernel that returns Passes has guards: run_threads asks them first, and runs the kernel for those that pass.
 template <auto F, bool Guarded, int Mode, class... A> struct indexed_thunk {
-  using function_type = void (*)(A...);
   static void run_threads(Block& block, void** args) noexcept { run(block, args, std::index_sequence_for<A...>()); }
 
  private:
@@ -388,10 +392,18 @@ template <auto F, bool Guarded, int Mode, class... A> struct indexed_thunk {
     block.live = 0;
   }
 };
-template <auto F, int Mode, class... A>
-struct thunk<F, void (*)(Here<Mode>, A...)> : indexed_thunk<F, false, Mode, A...> {};
-template <auto F, int Mode, class... A>
-struct thunk<F, Passes (*)(Here<Mode>, A...)> : indexed_thunk<F, true, Mode, A...> {};
+template <auto F, int Mode, class... A> struct thunk<F, void (*)(Here<Mode>, A...)> {
+  using function_type = void (*)(A...);
+  static void run_threads(Block& block, void** args) noexcept {
+    indexed_thunk<F, false, Mode, A...>::run_threads(block, args);
+  }
+};
+template <auto F, int Mode, class... A> struct thunk<F, Passes (*)(Here<Mode>, A...)> {
+  using function_type = void (*)(A...);
+  static void run_threads(Block& block, void** args) noexcept {
+    indexed_thunk<F, true, Mode, A...>::run_threads(block, args);
+  }
+};
 
 // ---- grids --------------------------------------------------------------------------------------------------------
 struct Grid : Job {
