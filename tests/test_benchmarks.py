@@ -413,3 +413,16 @@ def test_large_inputs_repeat_what_the_reference_is_computed_of() -> None:
         assert len(part) == len(whole), case.name
         for shape, beginning in zip(drawn.shapes, beginnings):
             assert all(n % m == 0 for n, m in zip(shape, beginning)), case.name
+
+
+def test_choices_of_products_cost_little() -> None:
+    """By the times of all ways on an H100: the rules must not lose what they are fitted to."""
+    from benchmarks.tune_choice import choices
+
+    measured = ROOT / "benchmarks" / "results" / "tuning" / "2026-11-21-h100-matmul-choice.json"
+    found = choices(json.loads(measured.read_text()))
+    assert len(found) > 130
+    for dtype in ("float32", "float64", "bfloat16"):
+        lost = [own.us / own.least for own in found if own.dtype == dtype]
+        assert geometric_mean(lost) < 1.08
+        assert max(lost) < 1.6
