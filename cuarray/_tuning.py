@@ -148,8 +148,11 @@ class ReduceParameters:
     flat_most: int = 64
     # Rows of a strip that a thread should have, before fewer threads are put below each other.
     rows: int = 8
-    # Threads below each other in a strip, at most: more of them are narrower strips.
-    down: int = 8
+    # Threads below each other in a strip, at most: more of them are narrower strips. Over the middle axis of
+    # (256, 256, 256) 16 make 27.6 us of a sum, and 8 make 29.0; of a variance, whose accumulators of three numbers a
+    # block combines in the end, 41.6 and 34.9.
+    down: int = 16
+    moments_down: int = 8
     # Strips: so many blocks are to be resident on a processor, whose threads add so many rows while as many are on
     # the way. Two blocks of 256 threads with 8 to 16 packs of 16 bytes are 64 to 128 KiB on the way, and leave each
     # thread the 128 registers that sums in float64 want. On an H100 four rows made 2446 GB/s of ten long rows' sum and
@@ -216,6 +219,7 @@ def reduce_policy(
     pack: int = 1,
     flat: bool = False,
     row_bytes: int = 0,
+    of_moments: bool = False,
 ) -> ReducePolicy:
     """The policy for `kept` outputs of `reduced` items each.
 
@@ -223,6 +227,7 @@ def reduce_policy(
     `in_order`: the items of an output must be combined one after the other. `pack`: items that one load reads.
     `flat`: all outputs stand side by side, and their rows follow each other without gaps or a mask. `row_bytes`: of an
     output's items, where these stand side by side, and those of the next output after them, without a mask; or 0.
+    `of_moments`: accumulators are a mean, squares and a count.
     """
     items = kept * reduced
     if target.one_thread_blocks:
@@ -244,7 +249,8 @@ def reduce_policy(
         splits = max(1, min(wanted, items // (threads * REDUCE.items), REDUCE_COUNTERS))
         return ReducePolicy("reduce_flat", splits, splits)
     if not inner_reduced and across > 1 and reduced > 1:
-        down = _power_below(min(REDUCE.down, reduced // REDUCE.rows))
+        most_down = REDUCE.moments_down if of_moments else REDUCE.down
+        down = _power_below(min(most_down, reduced // REDUCE.rows))
         lanes = min(threads // down, _power_above(-(-across // pack)))
         down = threads // lanes
         pieces = max(1, -(-kept // across) * -(-across // (lanes * pack)))

@@ -24,6 +24,7 @@ class ReducePlan(NamedTuple):
 _ROUND_MOST = (
     1 << 14
 )  # items of an output that a block reads at once, at most: numbers may exceed the last one by these
+MOMENTS = frozenset(("Var", "Std", "NanVar", "NanStd"))  # functors whose accumulators are Moment<...>
 RUN_MULTIPLE = 16  # items of a run: the next one is aligned as the first one is, whatever a pack has
 
 
@@ -82,6 +83,7 @@ def reduction(
         min(8, max(1, 16 // itemsize)),
         flat,
         reduced * itemsize if rows else 0,
+        functor in MOMENTS,
     )
     run = -(-reduced // policy.splits)
     if policy.splits > 1:
