@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cuarray as ca
 from benchmarks.products import SHAPES, Extents
 from benchmarks.report import geometric_mean
 from benchmarks.tune_matmul import Case, compile_all, describe, find_dtype
@@ -29,7 +29,7 @@ from cuarray._tuning import Target
 
 H100 = Target(132, 256, 1024, 8, (9, 0), 232448)  # which the report is for
 MOST = 22  # ways of a product that are timed: those that are expected to be the fastest, and the skinny ones
-BATCH_MICROSECONDS, BATCHES = 2500, 3
+SECONDS = 0.008  # of timing one of them
 
 
 class Way(NamedTuple):
@@ -74,23 +74,11 @@ def products(names: list[str]) -> list[tuple[str, Extents]]:
     return [(name, own) for name in names for own in shapes]
 
 
-def median_microseconds(run: Callable[[], Any]) -> float:
-    """Of a launch, or of all launches of a product, by CUDA's events."""
-    import cuarray as ca
-
-    first, last = ca.cuda.Event(), ca.cuda.Event()
-
-    def batch(count: int) -> float:
-        first.record()
-        for _ in range(count):
-            run()
-        last.record()
-        ca.cuda.synchronize()
-        return (last - first) * 1e3 / count
-
-    batch(1)
-    count = max(1, min(200, int(BATCH_MICROSECONDS / batch(2))))
-    return statistics.median(batch(count) for _ in range(BATCHES))
+def microseconds(run: Callable[[], Any]) -> float:
+    """Of a launch, or of all launches of a product, by the device's clock."""
+    device = ca.testing.benchmark(run, seconds=SECONDS).device
+    assert device is not None, "there is a GPU"
+    return device * 1e6
 
 
 def measure(names: list[str], seconds: float) -> list[dict[str, Any]]:
@@ -119,7 +107,7 @@ def measure(names: list[str], seconds: float) -> list[dict[str, Any]]:
 
         a, b = operand(m, k, turned[0]), operand(k, n, turned[1])
         out = torch.empty((batch, m, n), device="cuda", dtype=kind)
-        other = median_microseconds(lambda: torch.matmul(a, b, out=out))  # noqa: B023
+        other = microseconds(lambda: torch.matmul(a, b, out=out))  # noqa: B023
         for way, one in made:
             prepared = [Prepared(launch) for launch in one.launches]
             scratch = _runtime.get().allocate_scratch(one.scratch_bytes)
@@ -129,7 +117,7 @@ def measure(names: list[str], seconds: float) -> list[dict[str, Any]]:
                     launch.launch(out.data_ptr(), a.data_ptr(), b.data_ptr(), 0, scratch.pointer)  # noqa: B023
 
             row = {"dtype": name, "shape": own, "way": str(way), "expected": way.expected, "torch": other}
-            rows.append(row | {"us": median_microseconds(run)})
+            rows.append(row | {"us": microseconds(run)})
     return rows
 
 

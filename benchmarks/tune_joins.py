@@ -10,7 +10,6 @@ The JSON has every time in microseconds.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import cuarray as ca
-from benchmarks.tune_reductions import WIDE, Timed, inputs, smaller
+from benchmarks.tune_reductions import WIDE, Timed, inputs, make_parser, smaller
 from cuarray import _fast_calls, _plan, _runtime, _tuning
 from cuarray._functions import joining
 
@@ -158,12 +157,7 @@ def shown(case: Case) -> str:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_joins", description=__doc__.split("\n")[0])
-    parser.add_argument("json")
-    parser.add_argument("--small", action="store_true")
-    parser.add_argument("--seconds", type=float, default=0.03, help="for one case and library (default: %(default)s)")
-    parser.add_argument("--budget", type=float, default=60, help="seconds in all (default: %(default)s)")
-    options = parser.parse_args()
+    options = make_parser("tune_joins", __doc__, seconds=0.03, budget=60).parse_args()
     run = Run(options)
     print(f"microseconds: {', '.join(run.libraries)}")
     for case in CASES:

@@ -305,13 +305,24 @@ def compile_all(dtypes: list[np.dtype]) -> None:
     compile_instances(wanted)
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_reductions", description=__doc__.split("\n")[0])
+def make_parser(script: str, description: str | None, *, seconds: float, budget: float) -> argparse.ArgumentParser:
+    """What the scripts that time under other parameters have in common."""
+    about = (description or "").split("\n")[0]
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{script}", description=about)
     parser.add_argument("json")
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--seconds", type=float, default=0.04, help="for one case and library (default: %(default)s)")
-    parser.add_argument("--budget", type=float, default=85, help="seconds in all (default: %(default)s)")
+    help_seconds, help_budget = (
+        "for one case and library (default: %(default)s)",
+        "seconds in all (default: %(default)s)",
+    )
+    parser.add_argument("--seconds", type=float, default=seconds, help=help_seconds)
+    parser.add_argument("--budget", type=float, default=budget, help=help_budget)
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    parser = make_parser("tune_reductions", __doc__, seconds=0.04, budget=85)
     parser.add_argument("--before", metavar="F", help="an earlier JSON, whose rates are shown beside the new ones")
     parser.add_argument("--dtypes", default="float32", help="of all shapes, separated by commas (default: %(default)s)")
     options = parser.parse_args()

@@ -10,7 +10,6 @@ time in microseconds.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import statistics
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import cuarray as ca
-from benchmarks.tune_reductions import WIDE, Timed, compile_instances, inputs
+from benchmarks.tune_reductions import WIDE, Timed, compile_instances, inputs, make_parser
 from cuarray import _fast_calls, _plan, _runtime, _tuning
 from cuarray._functions import scans
 from cuarray._layout import layout
@@ -182,12 +181,7 @@ class Run(Timed):
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_scans", description=__doc__.split("\n")[0])
-    parser.add_argument("json")
-    parser.add_argument("--small", action="store_true")
-    parser.add_argument("--seconds", type=float, default=0.03, help="for one case and library (default: %(default)s)")
-    parser.add_argument("--budget", type=float, default=60, help="seconds in all (default: %(default)s)")
-    options = parser.parse_args()
+    options = make_parser("tune_scans", __doc__, seconds=0.03, budget=60).parse_args()
     run = Run(options)
     if run.clock.on_gpu:
         compile_all()

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import cuarray as ca
-from benchmarks.tune_reductions import L2_BYTES, WIDE, Clock, others
+from benchmarks.tune_reductions import L2_BYTES, WIDE, Clock, make_parser, others
 from cuarray import _plan, _runtime, _tuning
 from cuarray._launch import Prepared
 
@@ -242,12 +242,7 @@ class Run:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_sorting", description=__doc__.split("\n")[0])
-    parser.add_argument("json")
-    parser.add_argument("--small", action="store_true")
-    parser.add_argument("--seconds", type=float, default=0.04, help="for one case and library (default: %(default)s)")
-    parser.add_argument("--budget", type=float, default=60, help="seconds in all (default: %(default)s)")
-    options = parser.parse_args()
+    options = make_parser("tune_sorting", __doc__, seconds=0.04, budget=60).parse_args()
     run = Run(options)
     run.cases()
     for kind, indices in (("float32", False), ("float32", True)):

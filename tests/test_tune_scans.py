@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tuning import small_times
 
 
 def test_small_sizes(tmp_path: Path) -> None:
-    file = tmp_path / "times.json"
-    command = [sys.executable, "-m", "benchmarks.tune_scans", file, "--small", "--seconds", "0.001", "--budget", "400"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=ROOT)
-    assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) <= 40
-    content = json.loads(file.read_text())
+    content = small_times("tune_scans", tmp_path)
     rows = content["rows"]
     assert len([row for row in rows if row["library"] == "cuarray" and not row["parameters"]]) == 16
     assert all(row["us"] > 0 for row in rows)
