@@ -584,13 +584,13 @@ class CuArray:
         return self
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """The module whose functions take this array, by the array API standard; ValueError for other versions."""
-        import cuarray
+        """The module `cuarray.array_api`: the array API standard's functions; ValueError for other versions."""
+        from cuarray import array_api
         from cuarray._array_api_info import SUPPORTED_VERSIONS
 
         if api_version is not None and api_version not in SUPPORTED_VERSIONS:
             raise ValueError(f"api_version {api_version!r} is none of {', '.join(SUPPORTED_VERSIONS)}")
-        return cuarray
+        return array_api
 
     def fill(self, value: Any) -> None:
         """Set every element to a scalar."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import cuarray as ca
+from cuarray import array_api
 
 # Modules that stand for nothing by themselves: they are run, or need what is not always installed.
 _NOT_IMPORTED = {"cuarray.__main__", "cuarray.cppyy_ext"}
@@ -21,6 +22,8 @@ NAMESPACES: dict[str, Any] = {
     "": ca,
     "fft.": ca.fft,
     "linalg.": ca.linalg,
+    "array_api.": array_api,
+    "array_api.linalg.": array_api.linalg,
     "random.": ca.random,
     "random.Generator.": ca.random.Generator,
     "lib.stride_tricks.": ca.lib.stride_tricks,

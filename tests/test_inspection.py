@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
-from comparison import outcome
+from comparison import assert_same, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Pair, dtypes, pairs
 
 import cuarray as ca
+from cuarray import array_api
 
 WEAK = st.sampled_from([1, 2.5, 1j, True])
 
@@ -48,6 +51,32 @@ def test_limits() -> None:
     assert ca.min_scalar_type(ca.array(300)) == np.min_scalar_type(np.array(300))
 
 
+KINDS = ["bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating", "numeric"]
+
+
+def test_of_bfloat16() -> None:
+    """What NumPy does not know: bfloat16 takes part as in arithmetic, in float16's place."""
+    assert ca.finfo(ca.bfloat16).eps == ca.finfo(ca.zeros(1, "bfloat16")).eps == 2**-7
+    for name in (ca.bfloat16, ca.dtype(ca.bfloat16)):
+        assert [ca.isdtype(name, kind) for kind in KINDS] == [np.isdtype(np.float16, kind) for kind in KINDS]
+        assert ca.isdtype(name, ("bool", ca.bfloat16)) and not ca.isdtype(name, (np.float16, "integral"))
+        assert not ca.isdtype(np.float16, name) and not ca.isdtype(name, ())
+        assert ca.issubdtype(name, ca.floating) and ca.issubdtype(name, name) and not ca.issubdtype(name, np.float16)
+        assert not ca.issubdtype(name, ca.integer) and not ca.issubdtype(np.float16, name)
+    with pytest.raises(ValueError):
+        ca.isdtype(ca.bfloat16, "float")
+    x = ca.ones(1, ca.bfloat16)
+    for other in (1, 2.5, 1j, True, np.float32(1), "int8", "float16", "float64", ca.ones(1, "int32"), ca.bfloat16):
+        operand = ca.ones(1, other) if isinstance(other, str | type) else other
+        assert ca.result_type(x, other) == (x + operand).dtype
+        if isinstance(other, str):
+            assert ca.promote_types(ca.bfloat16, other) == ca.promote_types(other, "bfloat16") == (x + operand).dtype
+            assert ca.can_cast("bfloat16", other) == (ca.promote_types("bfloat16", other) == np.dtype(other))
+    assert ca.can_cast("float32", x.dtype, "same_kind") and not ca.can_cast(ca.ones(1), ca.bfloat16)
+    with pytest.raises(TypeError):
+        ca.can_cast(1.0, ca.bfloat16)
+
+
 @given(x=pairs())
 def test_shapes(x: Pair) -> None:
     assert ca.shape(x.cuarray) == x.numpy.shape
@@ -81,11 +110,59 @@ def test_memory_in_common(data: st.DataObject) -> None:
 
 def test_namespace() -> None:
     x = ca.zeros(1)
-    assert x.__array_namespace__() is ca
-    assert x.__array_namespace__(api_version="2025.12") is ca
+    assert x.__array_namespace__() is array_api
+    assert x.__array_namespace__(api_version="2025.12") is array_api
     with pytest.raises(ValueError, match="api_version"):
         x.__array_namespace__(api_version="1999.01")
     assert ca.__array_api_version__ == "2025.12"
+
+
+def test_where_the_standard_and_numpy_exclude_each_other() -> None:
+    """`ca` has NumPy's ways, the namespace of libraries the standard's, and else they are one."""
+    own = {name for name in ca.__all__ if getattr(array_api, name) is not getattr(ca, name)}
+    assert own == {"clip", "finfo", "linalg"}
+    assert {n for n in ca.linalg.__all__ if getattr(array_api.linalg, n) is not getattr(ca.linalg, n)} == {
+        "eig",
+        "eigvals",
+    }
+    assert list(inspect.signature(array_api.clip).parameters) == ["x", "min", "max"]
+
+
+@given(x=pairs(), limits=st.tuples(*[st.none() | st.integers(-3, 3)] * 2))
+def test_clip_of_the_standard(x: Pair, limits: tuple[int | None, int | None]) -> None:
+    low, high = limits
+    (ours, our_error), (theirs, error) = (
+        outcome(lambda c=c, v=v: c(v, min=low, max=high)) for c, v in ((array_api.clip, x.cuarray), (np.clip, x.numpy))
+    )
+    assert type(our_error) is type(error)
+    if error is None:
+        assert_same(ours, theirs)
+        assert_same(array_api.clip(x.cuarray, low, high), theirs)
+
+
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex64", "complex128", "bfloat16"])
+def test_limits_of_the_standard(name: str) -> None:
+    theirs = ca.finfo(name)
+    for limits in (array_api.finfo(ca.dtype(name)), array_api.finfo(ca.zeros(1, name))):
+        for field in dataclasses.fields(limits):
+            own = getattr(limits, field.name)
+            assert own == getattr(theirs, field.name)
+            assert type(own) is {"bits": int}.get(field.name, float) or field.name == "dtype"
+    with pytest.raises(ValueError):
+        array_api.finfo("int32")
+
+
+@pytest.mark.parametrize("name", ["int32", "float32", "float64", "complex64", "complex128"])
+def test_eigenvalues_of_the_standard(name: str) -> None:
+    """Complex also where NumPy's are real: in one case all are, in the other some."""
+    for host in (np.diag([1, 2, 3]), np.array([[0, -1, 0], [1, 0, 0], [0, 0, 4]])):
+        x = ca.array(host.astype(name))
+        values, vectors = array_api.linalg.eig(x)
+        wanted = "complex64" if name in ("float32", "complex64") else "complex128"
+        assert values.dtype == vectors.dtype == array_api.linalg.eigvals(x).dtype == wanted
+        np.testing.assert_allclose(np.asarray(x @ vectors), np.asarray(vectors * values[None]), atol=1e-5)
+        found = np.asarray(array_api.linalg.eigvals(x))
+        np.testing.assert_allclose(np.poly(found), np.poly(host), atol=1e-5)  # in no order
 
 
 def test_namespace_info() -> None:

@@ -5,16 +5,37 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
+from cuarray import _dtypes
 from cuarray._array import CuArray
+from cuarray._dtypes import BFLOAT16
 from cuarray._functions.creation import asarray
 
-# NumPy's own, which take dtypes, and which a CuArray's dtype is as good for as any.
+# NumPy's own, which takes dtypes, and which a CuArray's dtype is as good for as any.
 iinfo = np.iinfo
-isdtype = np.isdtype
-issubdtype = np.issubdtype
-promote_types = np.promote_types
+
+# What NumPy knows is asked of NumPy, and so its errors are NumPy's. It does not know bfloat16.
+_KNOWN = (np.float16, np.float32)
+
+
+def _is_bfloat16(value: Any) -> bool:
+    return value is BFLOAT16.type or (
+        isinstance(value, np.dtype | str | BFLOAT16.type) and _dtype_of(value) == BFLOAT16
+    )
+
+
+def _dtype_of(value: Any) -> Any:
+    """The dtype of an array, a dtype by any of its names; of a Python number, which is weak in promotion, its type."""
+    if type(value) in (bool, int, float, complex):
+        return type(value)
+    if isinstance(value, np.dtype | type | str):
+        try:
+            return np.dtype(value)
+        except TypeError:
+            return value
+    return np.asarray(value).dtype
 
 
 def _kind(value: Any) -> Any:
@@ -27,23 +48,71 @@ def _kind(value: Any) -> Any:
 
 
 def finfo(dtype: Any) -> np.finfo:
-    """The limits of a floating-point dtype, or of an array's: NumPy's `finfo`.
+    """The limits of a floating-point dtype, or of an array's: NumPy's `finfo`, also of bfloat16.
 
     >>> import cuarray as ca
-    >>> ca.finfo(ca.float32).bits
-    32
+    >>> ca.finfo(ca.float32).bits, ca.finfo(ca.bfloat16).bits
+    (32, 16)
     """
-    return np.finfo(dtype.dtype if type(dtype) is CuArray else dtype)
+    dtype = _kind(dtype) if type(dtype) is CuArray else dtype
+    return ml_dtypes.finfo(BFLOAT16) if _is_bfloat16(dtype) else np.finfo(dtype)
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether a dtype is of a kind: one of the standard's words, another dtype, or any of a tuple of these.
+
+    The words: "bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating", "numeric".
+    bfloat16 is real floating. TypeError for what is no dtype, ValueError for no kind.
+
+    >>> import cuarray as ca
+    >>> ca.isdtype(ca.bfloat16, ("integral", "real floating"))
+    True
+    """
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    known = tuple(one for one in kinds if not _is_bfloat16(one))
+    if not _is_bfloat16(dtype):
+        return np.isdtype(dtype, known)
+    # Only a word, no dtype, is true of both.
+    return len(known) < len(kinds) or any([all(np.isdtype(own, one) for own in _KNOWN) for one in known])
+
+
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether a dtype is another, or of a kind: one of NumPy's abstract classes. bfloat16 is a kind of `floating`.
+
+    >>> import cuarray as ca
+    >>> ca.issubdtype(ca.bfloat16, ca.floating), ca.issubdtype(ca.float32, ca.integer)
+    (True, False)
+    """
+    if _is_bfloat16(arg2):
+        return _is_bfloat16(arg1)
+    if _is_bfloat16(arg1):
+        return all(np.issubdtype(own, arg2) for own in _KNOWN)
+    return np.issubdtype(arg1, arg2)
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype:
-    """The dtype that arrays, dtypes and Python numbers (which are weak) promote to.
+    """The dtype that arrays, dtypes and Python numbers (which are weak) promote to, as in arithmetic.
 
     >>> import cuarray as ca
     >>> ca.result_type(ca.ones(1, "float32"), 2, "int8")
     dtype('float32')
     """
-    return np.result_type(*(_kind(value) for value in arrays_and_dtypes))
+    operands = [_kind(value) for value in arrays_and_dtypes]
+    if any(map(_is_bfloat16, operands)):
+        return _dtypes.result_type(*map(_dtype_of, operands))
+    return np.result_type(*operands)
+
+
+def promote_types(type1: Any, type2: Any) -> np.dtype:
+    """The smallest dtype that two dtypes can be cast to safely; TypeError if there is none.
+
+    >>> import cuarray as ca
+    >>> ca.promote_types("int16", "float32"), ca.promote_types(ca.bfloat16, "float16")
+    (dtype('float32'), dtype('float32'))
+    """
+    if _is_bfloat16(type1) or _is_bfloat16(type2):
+        return _dtypes.result_type(np.dtype(type1), np.dtype(type2))
+    return np.promote_types(type1, type2)
 
 
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
@@ -53,7 +122,12 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     >>> ca.can_cast("int32", "float32"), ca.can_cast("int32", "float32", "same_kind")
     (False, True)
     """
-    return np.can_cast(_kind(from_), to, casting)  # type: ignore[arg-type]
+    source = _kind(from_)
+    if _is_bfloat16(source) or _is_bfloat16(to):
+        dtype = _dtype_of(source)
+        if isinstance(dtype, np.dtype):  # NumPy refuses Python's numbers
+            return _dtypes.can_cast(dtype, np.dtype(to), casting)
+    return np.can_cast(source, to, casting)  # type: ignore[arg-type]
 
 
 def min_scalar_type(a: Any, /) -> np.dtype:

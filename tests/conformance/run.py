@@ -1,4 +1,4 @@
-"""Runs the array API's public test suite against cuarray, and compares what fails with what is known to fail.
+"""Runs the array API's public test suite against `cuarray.array_api`, and compares what fails with what is known to.
 
     python tests/conformance/run.py PATH_TO_SUITE [--max-examples N] [--module numpy]
 
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 VERSION = "2025.12"
+OWN = "cuarray.array_api"
 EXPECTED = Path(__file__).parent / "expected_failures.txt"
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -169,7 +170,7 @@ def _file(test: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", type=Path, help="a checkout of the suite")
-    parser.add_argument("--module", default="cuarray", help="what to test; only cuarray is compared with the list")
+    parser.add_argument("--module", default=OWN, help=f"what to test; only {OWN} is compared with the list")
     parser.add_argument("--max-examples", type=int, default=20, help="hypothesis's examples a test")
     parser.add_argument("--random", action="store_true", help="other examples each time")
     parser.add_argument("--without-numpy", action="store_true", help="do not run NumPy beside it")
@@ -182,16 +183,16 @@ def main() -> int:
     def run(module: str) -> Results:
         return run_suite(options.suite, module, options.max_examples, options.select, options.jobs, options.random)
 
-    if options.module != "cuarray":
+    if options.module != OWN:
         results = run(options.module)
         print_table(options.module, results, None)
         for test in sorted(results.failures):
             print(f"{test}\n    {results.messages[test]}")
         return 0
-    results = run("cuarray")
+    results = run(OWN)
     numpy = None if options.without_numpy else run("numpy")
     comparison = compare(results, read_expected(EXPECTED.read_text()), numpy)
-    print_table("cuarray", results, numpy)
+    print_table(OWN, results, numpy)
     for title, tests in (
         ("Expected failures", comparison.expected),
         ("Expected to fail, but passed", comparison.passes),
