@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from comparison import assert_same, check
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from strategies import numpy_arrays, pair, pairs, shapes
 
@@ -356,8 +356,10 @@ def test_scatter_at(data: st.DataObject) -> None:
     function = getattr(ca, name)
     ufunc = getattr(np, name)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore", invalid="raise"):
             ufunc.at(x.numpy, index, values)
+    except FloatingPointError:
+        reject()  # a float that no int32 can hold: what it becomes is the processor's choice
     except TypeError:
         with pytest.raises(TypeError):
             scatter_at(function, x.cuarray, ca.array(index), ca.array(values))
