@@ -48,11 +48,13 @@ SHAPES: tuple[tuple[tuple[int, ...], Any], ...] = (
 )
 # The first ones to be timed, which are farthest from what the memory can do, and the parameters that decide about them.
 FIRST = (10, 6, 3)
-FIRST_TRIALS = ("column_resident", "column_rows", "column_blocks", "column_least", "down")
+FIRST_TRIALS = ("few_resident", "few_rows", "column_resident", "column_rows", "column_blocks", "column_least", "down")
 # Values to try, and the cases that each parameter decides about: shapes of SHAPES by their numbers.
 TRIALS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "column_resident": ((1, 3, 4), FIRST),
     "column_rows": ((2, 8), FIRST),
+    "few_resident": ((2, 3), (6,)),
+    "few_rows": ((8,), (6,)),
     "column_blocks": ((4, 16), (10, 3)),
     "column_least": ((16, 64), (10, 3)),
     "down": ((4, 8), (10, 3)),

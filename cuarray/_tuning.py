@@ -159,6 +159,9 @@ class ReduceParameters:
     # 2918 of (16384, 16384), where eight make 2730 and 2994; over the middle axis of (256, 256, 256) 2371 and 2311.
     column_resident: int = 2
     column_rows: int = 8
+    # The same of strips whose threads have all rows, and so nothing to combine: they need half of the registers.
+    few_resident: int = 4
+    few_rows: int = 4
     # Strips are cut into runs up to so many blocks a processor in all, as long as a thread keeps so many rows: to
     # combine costs a block some microseconds. To have all processors busy, down to a quarter of these rows.
     column_blocks: int = 8
@@ -190,6 +193,8 @@ class ReducePolicy:
     lanes: int = 1
     whole: bool = False
     rows: int = 4  # of a strip that a thread reads at once
+    resident: int = 2  # blocks of a strip on a processor
+    few: bool = False  # whether a thread has all rows of its outputs
 
     @property
     def header(self) -> str:
@@ -260,8 +265,11 @@ def reduce_policy(
             busy = -(-target.processors * REDUCE.column_resident // pieces)
             most_splits = max(reduced // least, min(busy, 4 * reduced // least), 1)
             splits = min(max(1, target.processors * REDUCE.column_blocks // pieces), most_splits, REDUCE_COUNTERS)
-        rows = REDUCE.column_rows
-        return ReducePolicy("reduce_columns", splits, max(1, min(pieces * splits, MOST_BLOCKS)), lanes, rows=rows)
+        blocks = max(1, min(pieces * splits, MOST_BLOCKS))
+        few = down == splits == 1
+        rows = REDUCE.few_rows if few else REDUCE.column_rows
+        resident = REDUCE.few_resident if few else REDUCE.column_resident
+        return ReducePolicy("reduce_columns", splits, blocks, lanes, rows=rows, resident=resident, few=few)
     if 0 < row_bytes <= REDUCE.short_most and row_bytes % 16 and kept > 1 and reduced > 1:
         lanes = _power_above(-(-row_bytes // 64))
         each = threads // lanes

@@ -119,7 +119,9 @@ def test_kernels(name: str, kernel: str, shape: tuple[int, ...], axis: int) -> N
 @pytest.mark.parametrize("shape", [(1, 7), (9, 200), (33, 129), (600, 33)])
 def test_rows_at_once(rows: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows that do not fill a round, with a mask and without."""
-    monkeypatch.setattr(_tuning, "REDUCE", dataclasses.replace(_tuning.REDUCE, column_rows=rows, flat_most=0))
+    monkeypatch.setattr(
+        _tuning, "REDUCE", dataclasses.replace(_tuning.REDUCE, column_rows=rows, few_rows=rows, flat_most=0)
+    )
     rng = np.random.default_rng(2)
     x = rng.normal(0, 1, shape).astype(np.float32)
     mask = rng.random(shape) < 0.7

@@ -111,7 +111,7 @@ def reduction(
         along = (red_strides if policy.kernel == "reduce_runs" else keep_strides)[0]
         parts.append("true" if along[-1:] == (itemsize,) else "false")
     if policy.kernel == "reduce_columns":
-        parts += [str(policy.rows), str(_tuning.REDUCE.column_resident)]
+        parts += [str(policy.rows), str(policy.resident), "true" if policy.few else "false"]
     if policy.kernel == "reduce_short":
         parts.append(str(_tuning.REDUCE.short_blocks))
     parts += [str(keep_rank), str(red_rank), str(len(strides))]

@@ -28,13 +28,6 @@ template <class In, class Acc> __device__ constexpr int column_items() {
 // A quotient of two numbers that an Index holds: one of 64 bits takes a hundred instructions.
 template <class Index> __device__ inline i64 divided(i64 a, i64 b) { return i64(Index(a) / Index(b)); }
 
-// Blocks that are to be resident, which bounds the registers of a thread: fewer of large accumulators.
-template <class Op, class In, int Blocks> __device__ constexpr int resident_blocks() {
-  constexpr int bytes = column_items<In, typename Op::Acc>() * int(sizeof(typename Op::Acc));
-  return Blocks > 2 && bytes >= 64 ? 2 : Blocks;
-}
-template <class Op, class In, int Blocks> inline constexpr int resident = resident_blocks<Op, In, Blocks>();
-
 // One load of all items, of global memory that nobody writes to meanwhile: as the integers that the GPU has load
 // instructions for. Of an address that is a number, the compiler would have to ask each time what memory it is of.
 template <class Word> __device__ inline Word load_word(u64 at) {
@@ -48,6 +41,21 @@ template <class Word> __device__ inline Word load_word(u64 at) {
   memcpy(&word, reinterpret_cast<const void*>(at), sizeof(Word));
 #endif
   return word;
+}
+// One store of all of it, which the compiler would take apart.
+template <class Word> __device__ inline void store_word(u64 at, const void* from) {
+  Word word;
+  memcpy(&word, from, sizeof(Word));
+#if CA_ON_DEVICE
+  if constexpr (sizeof(Word) == 16)
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
+                 :: "l"(at), "r"(word.x), "r"(word.y), "r"(word.z), "r"(word.w) : "memory");
+  else if constexpr (sizeof(Word) == 8)
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" :: "l"(at), "r"(word.x), "r"(word.y) : "memory");
+  else asm volatile("st.global.u32 [%0], %1;" :: "l"(at), "r"(word) : "memory");
+#else
+  memcpy(reinterpret_cast<void*>(at), &word, sizeof(Word));
+#endif
 }
 template <class In, int Items> __device__ inline Pack<In, Items> load_pack(u64 at) {
   constexpr int bytes = sizeof(In) * Items;
@@ -97,6 +105,48 @@ template <class Op> __device__ inline typename Op::Acc combine_part(typename Op:
   else if (part.count == 0) return acc;
   else return acc.count == 0 ? Op::whole(part) : Op::combine(acc, Op::whole(part));
 }
+
+// The same of N outputs side by side. AsMany: all have as many items, so that moments need one division for all of them.
+template <class Op, bool AsMany> inline constexpr bool shares_divisions = Op::of_moments && !Op::skips_nan && AsMany;
+template <class Op, bool AsMany, int N>
+__device__ inline void combine_all(typename Op::Acc (&acc)[N], const typename Op::Acc (&other)[N]) {
+  if constexpr (shares_divisions<Op, AsMany>) {
+    const double share = Op::share_of(acc[0], other[0]);
+#pragma unroll
+    for (int j = 0; j < N; ++j) acc[j] = Op::combine(acc[j], other[j], share);
+  } else {
+#pragma unroll
+    for (int j = 0; j < N; ++j) acc[j] = Op::combine(acc[j], other[j]);
+  }
+}
+template <class Op, bool AsMany, int N>
+__device__ inline void combine_parts(typename Op::Acc (&acc)[N], const part_t<Op> (&part)[N]) {
+  if constexpr (shares_divisions<Op, AsMany>) {
+    if (part[0].count == 0) return;
+    const auto share = Op::share_of(part[0]);
+    typename Op::Acc whole[N];
+#pragma unroll
+    for (int j = 0; j < N; ++j) whole[j] = Op::whole(part[j], share);
+    if (acc[0].count == 0) {
+#pragma unroll
+      for (int j = 0; j < N; ++j) acc[j] = whole[j];
+    } else {
+      combine_all<Op, AsMany>(acc, whole);
+    }
+  } else {
+#pragma unroll
+    for (int j = 0; j < N; ++j) acc[j] = combine_part<Op>(acc[j], part[j]);
+  }
+}
+
+// Blocks that are to be resident, which bounds the registers of a thread: fewer where N outputs a thread take many. Few: no
+// more accumulators than these are needed, see reduce_columns.
+template <class Op, class In, int Blocks, bool Few> __device__ constexpr int resident_blocks() {
+  constexpr int N = column_items<In, typename Op::Acc>();
+  if (!Few) return Blocks > 2 && N * sizeof(typename Op::Acc) >= 64 ? 2 : Blocks;
+  return N <= 4 || Blocks <= 2 ? Blocks : N * sizeof(part_t<Op>) >= 128 ? 2 : Blocks - 1;
+}
+template <class Op, class In, int Blocks, bool Few> inline constexpr int resident = resident_blocks<Op, In, Blocks, Few>();
 
 // As many blocks of whole outputs as are launched for each processor (REDUCE.blocks in _tuning.py): none comes later.
 template <class Op, bool Whole> inline constexpr int resident_whole = !Whole ? 1 : sizeof(part_t<Op>) <= 32 ? 4 : 2;
@@ -380,7 +430,7 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
 namespace reductions {
 
 // Threads r * across + a of a block have accumulators of row r; those of row 0 get what all rows have, combined.
-template <class Op, int N> __device__ inline void of_rows(typename Op::Acc (&acc)[N], int across) {
+template <class Op, bool AsMany, int N> __device__ inline void of_rows(typename Op::Acc (&acc)[N], int across) {
   using Acc = typename Op::Acc;
   constexpr int most = block_threads / 2;
   __shared__ Acc shared[N * most];
@@ -390,31 +440,29 @@ template <class Op, int N> __device__ inline void of_rows(typename Op::Acc (&acc
 #pragma unroll
       for (int j = 0; j < N; ++j) shared[j * most + thread - half] = acc[j];
     __syncthreads();
-    if (thread < half)
+    if (thread < half) {
+      Acc other[N];
 #pragma unroll
-      for (int j = 0; j < N; ++j) acc[j] = Op::combine(acc[j], shared[j * most + thread]);
+      for (int j = 0; j < N; ++j) other[j] = shared[j * most + thread];
+      combine_all<Op, AsMany>(acc, other);
+    }
     __syncthreads();
   }
 }
 
 // N results side by side: as packs where they stand at a multiple of a pack's bytes, and single ones up to `count`.
-template <class Word> __device__ inline void memcpy_to(u64 at, const void* from) {
-  Word word;
-  memcpy(&word, from, sizeof(Word));
-  *reinterpret_cast<Word*>(at) = word;
-}
 template <class Out, int N> __device__ inline void store_results(u64 at, const Out (&result)[N], i64 step, int count) {
   constexpr int bytes = sizeof(Out) * N, wide = bytes < 16 ? bytes : 16;
   if constexpr (N > 1 && (bytes == 4 || bytes == 8 || bytes % 16 == 0)) {
     if (count == N && step == 1 && at % wide == 0) {
       if constexpr (bytes == 4) {
-        memcpy_to<unsigned>(at, result);
+        store_word<unsigned>(at, result);
       } else if constexpr (bytes == 8) {
-        memcpy_to<uint2>(at, result);
+        store_word<uint2>(at, result);
       } else {
         constexpr int each = 16 / sizeof(Out) ? 16 / sizeof(Out) : 1;
 #pragma unroll
-        for (int j = 0; j < N; j += each) memcpy_to<uint4>(at + j * sizeof(Out), &result[j]);
+        for (int j = 0; j < N; j += each) store_word<uint4>(at + j * sizeof(Out), &result[j]);
       }
       return;
     }
@@ -523,17 +571,19 @@ template <class Op, class In, class Loop, int N> struct Stream {
 
 // A block does a strip of `lanes` times N outputs side by side: a thread N of them, and every so many-th row, Most of
 // them at once while the next ones are on the way; half as many where large accumulators take the registers. Blocks: so
-// many are to be resident on a processor, which bounds the registers of a thread.
-template <class Given, class In, class Loop, class Out, class Index, int Most, int Blocks, int NKeep, int NReduce, int Operands>
-__global__ void __launch_bounds__(reductions::block_threads, reductions::resident<Given, In, Blocks>)
+// many are to be resident on a processor, which bounds the registers of a thread. Few: a thread has all rows, which are no
+// more than a chain; then there is nothing to combine, and more blocks have registers enough.
+template <class Given, class In, class Loop, class Out, class Index, int Most, int Blocks, bool Few, int NKeep, int NReduce, int Operands>
+__global__ void __launch_bounds__(reductions::block_threads, reductions::resident<Given, In, Blocks, Few>)
     reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
   static_assert(!Op::in_order, "one thread goes through the items in order");
-  constexpr int N = column_items<In, Acc>(), Rows = sizeof(Acc) > 16 ? Most / 2 : Most, rounds = in_flight * chain / Rows;
+  constexpr int N = column_items<In, Acc>(), Rows = sizeof(Acc) > 16 || (Few && N > 4) ? Most / 2 : Most, rounds = in_flight * chain / Rows;
+  constexpr bool as_many = Operands == 1;  // all outputs have all items, or a strip's threads have as many of each
   const Acc start = start_of<Op, Loop>(p);
-  const int across = int(p.lanes), down = block_threads / across;
+  const int across = Few ? block_threads : int(p.lanes), down = Few ? 1 : block_threads / across;
   const int thread = threadIdx.x, lane = thread % across, line = thread / across;
   const i64 row = p.keep_shape[NKeep - 1], wide = i64(across) * N, strips = divided<Index>(row + wide - 1, wide);
   const i64 step = p.keep_strides[0][NKeep - 1];
@@ -545,8 +595,9 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
   const bool packed = Operands == 1 && N > 1 && step == i64(sizeof(In)) && misaligned % (sizeof(In) * N) == 0;
   const i64 pieces = (NKeep == 1 ? 1 : divided<Index>(p.kept, row)) * strips;
 
-  for (i64 item = blockIdx.x; item < pieces * p.splits; item += gridDim.x) {
-    const i64 piece = p.splits == 1 ? item : divided<Index>(item, p.splits), split = item - piece * p.splits;
+  const i64 splits = Few ? 1 : p.splits;
+  for (i64 item = blockIdx.x; item < pieces * splits; item += gridDim.x) {
+    const i64 piece = splits == 1 ? item : divided<Index>(item, splits), split = item - piece * splits;
     const i64 stack = NKeep == 1 ? 0 : divided<Index>(piece, strips);
     const i64 base = stack * row, column = (piece - stack * strips) * wide;
     const i64 first = split * p.run;
@@ -582,7 +633,7 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
 #pragma unroll
       for (int j = 0; j < N; ++j) part[j] = no_items<Op>();
 #pragma unroll 1
-      for (int round = 0; round < rounds && r < last; ++round) {
+      for (int round = 0; (Few || round < rounds) && r < last; ++round) {
         const Index after = r + Rows * down;
         // Where there are none there is nothing to wait for; but to tell takes registers.
         const bool more = sizeof(Acc) > 16 || after < last;
@@ -594,36 +645,42 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
 #pragma unroll
           for (int u = 0; u < Rows; ++u) pack[u] = next[u];
       }
-      bool settled = Op::settles;
 #pragma unroll
-      for (int j = 0; j < N; ++j) {
+      for (int j = 0; j < N; ++j)
         if (Operands == 1) set_first<Op>(part[j], own_first);
-        acc[j] = combine_part<Op>(acc[j], part[j]);
-        if constexpr (Op::settles) settled = settled && Op::settled(acc[j]);
-      }
-      if (settled) break;
+      combine_parts<Op, as_many>(acc, part);
+      bool settled = Op::settles;
+      if constexpr (Op::settles)
+#pragma unroll
+        for (int j = 0; j < N; ++j) settled = settled && Op::settled(acc[j]);
+      if (Few || settled) break;
     }
-    of_rows<Op>(acc, across);
-    if (p.splits > 1) {
+    if constexpr (!Few) of_rows<Op, as_many>(acc, across);
+    if (splits > 1) {
       Acc* const left = accumulators<Acc>(p) + k;
       if (line == 0)
 #pragma unroll
         for (int j = 0; j < N; ++j)
           if (j < have) left[split * p.kept + j * between] = acc[j];
-      if (!is_last_block(p.scratch, piece, p.splits)) continue;
+      if (!is_last_block(p.scratch, piece, splits)) continue;
 #pragma unroll
       for (int j = 0; j < N; ++j) acc[j] = Op::identity();
-      for (i64 i = line; i < p.splits; i += down)
+      for (i64 i = line; i < splits; i += down) {
+        Acc other[N];
 #pragma unroll
-        for (int j = 0; j < N; ++j)
-          if (j < have) acc[j] = Op::combine(acc[j], left[i * p.kept + j * between]);
-      of_rows<Op>(acc, across);
+        for (int j = 0; j < N; ++j) other[j] = left[i * p.kept + (j < have ? j * between : 0)];
+        combine_all<Op, as_many>(acc, other);
+      }
+      of_rows<Op, as_many>(acc, across);
     }
     if (line == 0) {
       Out result[N];
+      if constexpr (shares_divisions<Op, as_many>)
+#pragma unroll
+        for (int j = 1; j < N; ++j) acc[j].count = acc[0].count;
 #pragma unroll
       for (int j = 0; j < N; ++j) {
-        if (p.has_initial) acc[j] = Op::combine(start, acc[j]);
+        if (!Op::of_moments && p.has_initial) acc[j] = Op::combine(start, acc[j]);
         result[j] = finished<Op, Out>(p, acc[j]);
       }
       store_results(p.out + k * sizeof(Out), result, between, have);

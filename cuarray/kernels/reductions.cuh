@@ -21,7 +21,7 @@ namespace reductions {
 // `settles`: bool settled(Acc) says that no further item changes a result. `finds_place`, `of_moments`: see Arg, Moments.
 struct Basic {
   static constexpr bool in_order = false, centred = false, corrected = false, settles = false;
-  static constexpr bool finds_place = false, of_moments = false;
+  static constexpr bool finds_place = false, of_moments = false, skips_nan = false;
   struct Centre {};
 };
 
@@ -93,9 +93,12 @@ template <class Loop, bool SkipNan> struct CountedMean : Basic {
 template <class Loop> struct MeanWhere : CountedMean<Loop, false> {};
 template <class Loop> struct NanMean : CountedMean<Loop, true> {};
 
-template <class Real, bool Root> __device__ inline Real spread_of(Real squares, double count, double less, bool skip) {
-  const double freedom = count - less;
-  const Real result = squares / Real(freedom > 0 ? freedom : 0);
+// For an Out of fewer bits than a Real the product with a reciprocal is as good as the quotient, and where outputs have as
+// many items each they share that.
+template <class Real, bool Root, class Out>
+__device__ inline Real spread_of(Real squares, double count, double less, bool skip) {
+  const double freedom = count - less, positive = freedom > 0 ? freedom : 0;
+  const Real result = sizeof(Out) < sizeof(Real) ? squares * (Real(1) / Real(positive)) : squares / Real(positive);
   if (skip && !(freedom > 0)) return limits<Real>::nan();
   return Root ? Real(sqrt(result)) : result;
 }
@@ -117,7 +120,7 @@ template <class Loop, bool SkipNan, bool Root> struct Spread : Basic {
   }
   static __device__ Acc combine(Acc a, Acc b) { return combine_counted(a, b); }
   template <class Out> static __device__ Out finish(Acc acc, i64, double less) {
-    return convert<Out>(spread_of<Real, Root>(acc.sum, double(acc.count), less, SkipNan));
+    return convert<Out>(spread_of<Real, Root, Out>(acc.sum, double(acc.count), less, SkipNan));
   }
 };
 template <class Loop> struct VarAbout : Spread<Loop, false, false> {};
@@ -148,25 +151,32 @@ template <class Loop, bool SkipNan, bool Root> struct Moments : Basic {
   using Acc = Moment<Value, Real>;
   using Part = Distances<Value, Real>;
   static __device__ Acc identity() { return {Value(0), Real(0), 0}; }
-  // Of a part that has items.
-  static __device__ Acc whole(Part part) {
-    const Real share = Real(1) / Real(part.count);
+  // Of a part that has items, of each of which it is so large a share.
+  static __device__ Real share_of(const Part& part) { return Real(1) / Real(part.count); }
+  static __device__ Acc whole(const Part& part, Real share) {
     const Value distance = part.sum * share;
     const Real squares = part.squares - square_of(part.sum) * share;
     return {part.centre + distance, squares < Real(0) ? Real(0) : squares, double(part.count)};
   }
+  static __device__ Acc whole(const Part& part) { return whole(part, share_of(part)); }
   static __device__ Acc load(Loop value, i64) {
     return SkipNan && missing(value) ? identity() : Acc{convert<Value>(value), Real(0), 1};
   }
-  static __device__ Acc combine(Acc a, Acc b) {
-    const double count = a.count + b.count, part = count > 0 ? b.count / count : 0;
-    const Value distance = b.mean - a.mean;
-    return {a.mean + distance * Real(part), a.squares + b.squares + square_of(distance) * Real(a.count * part), count};
+  // The second one's share of the items of both.
+  static __device__ double share_of(const Acc& a, const Acc& b) {
+    const double count = a.count + b.count;
+    return count > 0 ? b.count / count : 0;
   }
+  static __device__ Acc combine(const Acc& a, const Acc& b, double share) {
+    const Value distance = b.mean - a.mean;
+    const Real between = square_of(distance) * Real(a.count * share);
+    return {a.mean + distance * Real(share), a.squares + b.squares + between, a.count + b.count};
+  }
+  static __device__ Acc combine(const Acc& a, const Acc& b) { return combine(a, b, share_of(a, b)); }
   template <class Out> static __device__ Out finish(Acc acc, i64, double less) {
     // The distance of an infinity from a mean is NaN.
     if (!ops::IsFinite{}(acc.mean)) acc.squares = limits<Real>::nan();
-    return convert<Out>(spread_of<Real, Root>(acc.squares, acc.count, less, SkipNan));
+    return convert<Out>(spread_of<Real, Root, Out>(acc.squares, acc.count, less, SkipNan));
   }
 };
 template <class Loop> struct Var : Moments<Loop, false, false> {};
