@@ -36,6 +36,7 @@ class Source(NamedTuple):
     std: str = "c++17"
     variables: tuple[str, ...] = ()  # C++ expressions for the addresses of its variables
     link: tuple[LinkedCode, ...] = ()  # what its kernels call and other compilers make; the text declares it
+    awaits: bool = False  # whether its kernels wait for those before them themselves: see _runtime/overlap.py
 
     @property
     def digest(self) -> str:
@@ -136,8 +137,13 @@ BUILTIN_OPTIONS: dict[str, tuple[str, ...]] = {"matmul_mma.cuh": ("--ptxas-optio
 def builtin_source(header: str, contract: bool = False) -> Source:
     """One of the library's own headers under kernels/."""
     # Its name is not the header's: NVRTC would take the #include for a file that includes itself.
-    options = BUILTIN_OPTIONS.get(header, ())
-    return Source(f"cuarray's {header}", f'#include "{header}"\n', contract=contract, options=options)
+    return Source(
+        f"cuarray's {header}",
+        f'#include "{header}"\n',
+        contract=contract,
+        options=BUILTIN_OPTIONS.get(header, ()),
+        awaits=not header.startswith("matmul"),  # those are long, and some begin with work that needs no operands
+    )
 
 
 def short_name(instance: str) -> str:

@@ -21,7 +21,7 @@ from cuarray._errors import (
     NoDeviceError,
 )
 from cuarray._plan import TensorMap
-from cuarray._runtime import native, nvrtc, tensor_maps
+from cuarray._runtime import native, nvrtc, overlap, tensor_maps
 from cuarray._runtime.base import (
     Capture,
     Function,
@@ -124,6 +124,8 @@ class CudaRuntime(Runtime):
         addresses = (ctypes.c_uint64 * len(functions))(*functions)
         self._transfers.set(ctypes.addressof(addresses), self.context[1], self.device.device_id)
         self._code = DeviceCode(self)
+        version = self._call("cuDriverGetVersion")
+        self._overlaps = overlap.is_supported(tuple(self.device.compute_capability), int(version))
 
     # ---- the driver
     def _entry_point(self, name: str) -> int:
@@ -375,7 +377,12 @@ class CudaRuntime(Runtime):
         try:
             if not discard:
                 with self._core("cuStreamEndCapture"):
-                    graph = _Graph(builder, builder.end_building().complete())
+                    builder.end_building()
+                if self._overlaps:
+                    definition = int(builder.graph_definition.handle)
+                    overlap.overlap_kernels(self._driver, self._call, definition, self._code.awaiting)
+                with self._core("cuGraphInstantiate"):
+                    graph = _Graph(builder, builder.complete())
         finally:
             if graph is None:
                 with contextlib.suppress(Exception):  # of a capture that is not valid any more

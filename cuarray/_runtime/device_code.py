@@ -37,6 +37,7 @@ class DeviceCode:
 
     def __init__(self, runtime: CudaRuntime) -> None:
         self._runtime = runtime
+        self.awaiting: set[int] = set()  # handles of kernels that wait for those before them: see overlap.py
         self._functions: dict[tuple[Source, str], Function] = {}
         self._objects: dict[bytes, Any] = {}  # what several instances were compiled into is loaded once
         self._programs: dict[Source, _Program] = {}  # of sources with variables
@@ -81,6 +82,8 @@ class DeviceCode:
     def _function(self, source: Source, code: Any, symbol: str) -> Function:
         kernel = code.get_kernel(symbol)
         function = Function(self._handle(kernel), kernel)
+        if source.awaits:
+            self.awaiting |= {function.handle, int(kernel.handle)}
         self._allow_shared(kernel)
         return function
 

@@ -44,6 +44,7 @@ template <class T, bool OneNan> struct Selection<FirstOfEquals<T, OneNan>> {
 };
 
 template <class Mask, int Lanes> __global__ void compact_count(Compaction p) {
+  await_previous();
   const i64 first = i64(blockIdx.x) * p.run, end = first + p.run, last = end < p.size ? end : p.size;
   i64 count = 0;
   if constexpr (Lanes == 1) {
@@ -71,6 +72,7 @@ struct Scan {
 
 // counts[i] = sum of counts[0 .. i-1], for i up to and including `size`; one block.
 template <int Lanes> __global__ void exclusive_scan(Scan p) {
+  await_previous();
   i64* const counts = reinterpret_cast<i64*>(p.counts);
   if constexpr (Lanes == 1) {
     i64 sum = 0;
@@ -106,6 +108,7 @@ template <int Lanes> __global__ void exclusive_scan(Scan p) {
 
 // Item: that of `source`, or void for the positions themselves.
 template <class Mask, class Item, int Lanes> __global__ void compact_write(Compaction p) {
+  await_previous();
   const i64 first = i64(blockIdx.x) * p.run, end = first + p.run, last = end < p.size ? end : p.size;
   i64 at = reinterpret_cast<const i64*>(p.counts)[blockIdx.x];
   constexpr bool positions = is_same_v<Item, void>;

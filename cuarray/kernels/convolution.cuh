@@ -20,6 +20,7 @@ template <class T> __device__ inline compute_t<T> tap(const Convolution& p, i64 
 }
 
 template <class T> __global__ void convolve_elements(Convolution p) {
+  await_previous();
   using Acc = compute_t<T>;
   const T* a = reinterpret_cast<const T*>(p.a);
   for (i64 i : work_items(p.items)) {
@@ -32,6 +33,7 @@ template <class T> __global__ void convolve_elements(Convolution p) {
 }
 
 template <class T, int Strip> __global__ void convolve_strips(Convolution p) {
+  await_previous();
   using Acc = compute_t<T>;
   const T* a = reinterpret_cast<const T*>(p.a);
   for (i64 strip : work_items((p.items + Strip - 1) / Strip)) {

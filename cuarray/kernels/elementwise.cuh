@@ -114,6 +114,7 @@ __device__ inline void contiguous_body(const Contiguous& p, indices<K...>) {
 
 // All arrays are C-contiguous and of one shape.
 template <class Op, class Index, class Out, class... In> __global__ void elementwise_contiguous(Contiguous p) {
+  await_previous();
 #if CA_ON_DEVICE
   contiguous_body<Op, Index, Out, In...>(p, typename make_indices<sizeof...(In)>::type{});
 #else
@@ -133,6 +134,7 @@ __device__ inline void strided_body(const Strided<NDim, Out::outputs + sizeof...
 // Any strides, in bytes, 0 where an operand is broadcast.
 template <class Op, class Index, int NDim, class Out, class... In>
 __global__ void elementwise_strided(Strided<NDim, Out::outputs + sizeof...(In)> p) {
+  await_previous();
 #if CA_ON_DEVICE
   strided_body<Op, Index, NDim, Out, In...>(p, typename make_indices<sizeof...(In)>::type{});
 #else

@@ -127,6 +127,7 @@ template <class Op, class How, class Out, class... In> struct PacksTile {
 
 template <class Op, class How, class Out, class... In>
 __global__ void __launch_bounds__(How::threads) elementwise_packs(Contiguous p) {
+  await_previous();
   using Tile = PacksTile<Op, How, Out, In...>;
   const bool aligned = How::width == 1 || Tile::Body::aligned(p.head);
   for (i64 first = i64(blockIdx.x) * Tile::items; first < p.size; first += i64(gridDim.x) * Tile::items)
@@ -174,6 +175,7 @@ template <class Op, class How, class Out, class... In> struct RowsTile {
 
 template <class Op, class How, class Index, int NDim, class Out, class... In>
 __global__ void __launch_bounds__(How::threads) elementwise_rows(PackedRows<Index, NDim, Out::outputs + sizeof...(In)> p) {
+  await_previous();
   using Tile = RowsTile<Op, How, Out, In...>;
   const Index packs = Index(p.packs);
   const bool aligned = How::width == 1 || Tile::Body::aligned(p.head);

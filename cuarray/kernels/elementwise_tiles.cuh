@@ -109,6 +109,7 @@ struct StagedInputs<Op, Outputs, How, indices<K...>, In...> : StagedInput<K, In,
 
 template <class Op, class How, class Index, int NDim, class Out, class... In>
 __global__ void __launch_bounds__(How::threads) elementwise_tiles(Tiles<Index, NDim, Out::outputs + sizeof...(In)> p) {
+  await_previous();
   constexpr int operands = Out::outputs + sizeof...(In);
   using Own = StagedInputs<Op, Out::outputs, How, typename make_indices<sizeof...(In)>::type, In...>;
   using Result = Results<Out, 1, is_masked<Op>>;

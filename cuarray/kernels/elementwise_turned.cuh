@@ -172,6 +172,7 @@ struct PatchInputs<Op, Outputs, How, Across, indices<K...>, In...> : PatchInput<
 // The extents of axes a and b, and of tiles, are in packs here; strides are those of items.
 template <class Op, class How, int Across, class Index, int NDim, class Out, class... In>
 __global__ void __launch_bounds__(How::threads, 768 / How::threads) elementwise_turned(Tiles<Index, NDim, Out::outputs + sizeof...(In)> p) {
+  await_previous();
   constexpr int operands = Out::outputs + sizeof...(In), width = How::width, down = How::threads * How::packs / Across;
   using Own = PatchInputs<Op, Out::outputs, How, Across, typename make_indices<sizeof...(In)>::type, In...>;
   using Result = Results<Out, width, is_masked<Op>>;

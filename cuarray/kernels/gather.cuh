@@ -61,6 +61,7 @@ template <int K, int Rank> struct Gather {
 };
 
 template <class Item, class Idx, class Index, int K, int Rank, int Mode, bool Rows> __global__ void gather(Gather<K, Rank> p) {
+  await_previous();
   using Offset = typename choose<CA_ON_DEVICE, Index, i64>::type;
   constexpr int operands = 1 + pointers<K>;
   const i64 places = p.size * p.inner;
@@ -83,6 +84,7 @@ template <int Rank> struct Unravel {
 
 // out[d, i] = coordinate d of positions[i], both contiguous.
 template <class Idx, int Rank> __global__ void unravel(Unravel<Rank> p) {
+  await_previous();
   i64* const out = reinterpret_cast<i64*>(p.out);
   for (i64 i : work_items(p.size)) {
     bool good = true;

@@ -20,6 +20,7 @@ struct Binning {
 
 // out[i] = the bin of in[i] between bins + 1 increasing edges, -1 where it is in none. The last bin has both its edges.
 template <class T> __global__ void bin_numbers(Binning p) {
+  await_previous();
   const T* const in = reinterpret_cast<const T*>(p.in);
   const T* const edges = reinterpret_cast<const T*>(p.edges);
   i64* const out = reinterpret_cast<i64*>(p.out);
@@ -53,6 +54,7 @@ template <class T> __global__ void bin_numbers(Binning p) {
 // Every block counts its chunk into a row of its own of out[block][bins]. Held > 0: in shared memory, for that many bins
 // at most. Held == 0, for one-thread blocks: in place.
 template <int Held, int Threads> __global__ void count_in_blocks(Counting p) {
+  await_previous();
   const i64* const in = reinterpret_cast<const i64*>(p.in);
   i64* const out = reinterpret_cast<i64*>(p.out) + blockIdx.x * p.bins;
   const i64 begin = blockIdx.x * p.chunk, end = begin + p.chunk < p.n ? begin + p.chunk : p.n;
@@ -74,6 +76,7 @@ template <int Held, int Threads> __global__ void count_in_blocks(Counting p) {
 
 // All into one out[bins], which is 0 before.
 __global__ void count_together(Counting p) {
+  await_previous();
   const i64* const in = reinterpret_cast<const i64*>(p.in);
   unsigned long long* const out = reinterpret_cast<unsigned long long*>(p.out);
   const i64 step = i64(gridDim.x) * blockDim.x;
@@ -83,6 +86,7 @@ __global__ void count_together(Counting p) {
 
 // out[b] = the sum of the weights of number b, in their order: one thread.
 __global__ void sum_in_order(Counting p) {
+  await_previous();
   const i64* const in = reinterpret_cast<const i64*>(p.in);
   const double* const weights = reinterpret_cast<const double*>(p.weights);
   double* const out = reinterpret_cast<double*>(p.out);
@@ -94,6 +98,7 @@ __global__ void sum_in_order(Counting p) {
 // The same of weights that are sorted by number: out[b] = the sum of weights[in[b]] ... weights[in[b + 1] - 1], in an
 // order that depends on the bounds alone.
 template <int Lanes> __global__ void sum_segments(Counting p) {
+  await_previous();
   const i64* const bounds = reinterpret_cast<const i64*>(p.in);
   const double* const weights = reinterpret_cast<const double*>(p.weights);
   double* const out = reinterpret_cast<double*>(p.out);

@@ -39,6 +39,7 @@ __device__ inline double interpolate(double at, const double* xp, const Interpol
 }
 
 __global__ void interpolate_all(Interpolation p) {
+  await_previous();
   const double* x = reinterpret_cast<const double*>(p.x);
   const double* xp = reinterpret_cast<const double*>(p.xp);
   for (i64 i : work_items(p.items)) *reinterpret_cast<double*>(p.out + i * p.out_stride) = interpolate(x[i], xp, p);

@@ -42,6 +42,7 @@ template <class Source, int Slots> struct Joined {
 
 template <class How, class Out, class In, class Source, int Slots>
 __global__ void __launch_bounds__(How::threads) join(const __grid_constant__ Joined<Source, Slots> p) {
+  await_previous();
   static_assert((Slots & (Slots - 1)) == 0, "sources are looked for by halves");
   int k = 0;
   i64 block = blockIdx.x;

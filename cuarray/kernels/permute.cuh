@@ -32,6 +32,7 @@ __device__ inline u64 random_key(const Permutation& p, i64 row, i64 i) {
 
 // Keys (out) whose order is that of the numbers of each permutation.
 template <int> __global__ void shuffle_keys(Permutation p) {
+  await_previous();
   for (i64 item : work_items(p.rows * p.length)) {
     const i64 row = item / p.length;
     reinterpret_cast<u64*>(p.out)[item] = random_key(p, row, item - row * p.length);
@@ -72,6 +73,7 @@ struct Feistel {
 
 // out[row, i] for i < wanted.
 template <int> __global__ void permute(Permutation p) {
+  await_previous();
   i64* const out = reinterpret_cast<i64*>(p.out);
   const u64 length = p.length;
   const auto items = work_items(p.rows * p.wanted);

@@ -299,6 +299,14 @@ template <class Index> struct WorkItems {
   __device__ iterator end() const { return {last, step}; }
 };
 
+// Waits until the kernels before this one are done and what they wrote can be seen. That is so at once but in a graph,
+// where kernels that begin with this are begun while the last blocks of those before them run (_runtime/overlap.py).
+__device__ inline void await_previous() {
+#if CA_ON_DEVICE && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 // The items of 0 .. n-1 that this thread is to do. Index must hold n plus the number of threads in the grid.
 template <class Index> __device__ inline WorkItems<Index> work_items(Index n) {
 #if CA_ON_DEVICE

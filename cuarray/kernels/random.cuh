@@ -31,6 +31,7 @@ __device__ inline typename Sampler::Value accepted(
 
 // Elements share counters, and the parameters are the same for all.
 template <class Sampler, class Out> __global__ void fill(Head head) {
+  await_previous();
   using Value = typename Sampler::Value;
   constexpr int lanes = Sampler::lanes;
   const Parameters p = parameters(head);
@@ -95,6 +96,7 @@ template <class Sampler, class Out> __global__ void fill(Head head) {
 
 // Every element draws on its own, and the parameters are the same for all.
 template <class Sampler, class Out> __global__ void draw(Head head) {
+  await_previous();
   const Parameters p = parameters(head);
   const auto items = work_items(head.size);
   if constexpr (CA_ON_DEVICE) {
@@ -133,6 +135,7 @@ template <class Index, class Offset, int NDim> __device__ inline Parameters load
 }
 
 template <class Sampler, class Out, class Index, int NDim> __global__ void fill_varying(Varying<NDim> p) {
+  await_previous();
   using Offset = typename choose<CA_ON_DEVICE, Index, i64>::type;
   constexpr int lanes = Sampler::lanes;
   for_each_offset<3>(Index(p.head.size), p.shape, p.strides, [&](Offset i, const Offset(&offset)[3]) {
@@ -146,6 +149,7 @@ template <class Sampler, class Out, class Index, int NDim> __global__ void fill_
 }
 
 template <class Sampler, class Out, class Index, int NDim> __global__ void draw_varying(Varying<NDim> p) {
+  await_previous();
   using Offset = typename choose<CA_ON_DEVICE, Index, i64>::type;
   for_each_offset<3>(Index(p.head.size), p.shape, p.strides, [&](Offset i, const Offset(&offset)[3]) {
     Draws draws(p.head.stream, i);
@@ -155,6 +159,7 @@ template <class Sampler, class Out, class Index, int NDim> __global__ void draw_
 
 // The words themselves; the first parameter is the number of the draw.
 template <class Out> __global__ void raw(Head head) {
+  await_previous();
   for (i64 i : work_items(head.size))
     output<Out>(head)[i] = head.stream.words(i / 4, u32(head.parameter[0])).word[i % 4];
 }
@@ -168,6 +173,7 @@ struct Rows {
 // out[row, :]: how many of `count` fell into each category. Parameters: the counts' and the probabilities' addresses;
 // the third is what a row's probabilities are from the last one's, in items, and `stride` the same for the counts.
 template <int> __global__ void multinomial(Rows p) {
+  await_previous();
   const i64* counts = reinterpret_cast<const i64*>(p.head.parameter[0]);
   const double* chances = reinterpret_cast<const double*>(p.head.parameter[1]);
   for (i64 row : work_items(p.head.size)) {
@@ -192,6 +198,7 @@ template <int> __global__ void multinomial(Rows p) {
 // out[row, :]: how many of the items drawn have each color, of which there are so many: parameter 0 is their address.
 // Parameters 1 and 2: how many are drawn, and how many there are.
 template <int> __global__ void multivariate_hypergeometric(Rows p) {
+  await_previous();
   const i64* colors = reinterpret_cast<const i64*>(p.head.parameter[0]);
   for (i64 row : work_items(p.head.size)) {
     Draws draws(p.head.stream, row);
@@ -208,6 +215,7 @@ template <int> __global__ void multivariate_hypergeometric(Rows p) {
 // out[row, :]: parts of 1. The parameter is the address of the `width` alphas; `stride` is 1 where all are small: gammas
 // would be 0 then, and the parts are broken off one by one.
 template <int> __global__ void dirichlet(Rows p) {
+  await_previous();
   const double* alpha = reinterpret_cast<const double*>(p.head.parameter[0]);
   for (i64 row : work_items(p.head.size)) {
     Draws draws(p.head.stream, row);
@@ -234,6 +242,7 @@ template <int> __global__ void dirichlet(Rows p) {
 
 // out[row, j] = mean[j] + sum over k of z[row, k] factor[k, j], in this order. Parameters: addresses of z, factor, mean.
 template <int> __global__ void correlate(Rows p) {
+  await_previous();
   const double* z = reinterpret_cast<const double*>(p.head.parameter[0]);
   const double* factor = reinterpret_cast<const double*>(p.head.parameter[1]);
   const double* mean = reinterpret_cast<const double*>(p.head.parameter[2]);
@@ -248,6 +257,7 @@ template <int> __global__ void correlate(Rows p) {
 // ---- weights, cumulated: out[i] = the sum of weight[0 .. i], by sums of runs of `width`, always in the same order.
 // Parameters: addresses of the weights, and of the sums of the runs.
 template <int Stage> __global__ void cumulate(Rows p) {
+  await_previous();
   static_assert(Stage >= 0 && Stage <= 2, "sum the runs, cumulate the sums, cumulate the runs");
   const double* weight = reinterpret_cast<const double*>(p.head.parameter[0]);
   double* sums = reinterpret_cast<double*>(p.head.parameter[1]);

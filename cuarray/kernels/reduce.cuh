@@ -331,6 +331,7 @@ template <class Op, class In, class Loop, class Index, int NReduce, int Operands
 template <class Given, class In, class Loop, class Out, class Index, int NKeep, int NReduce, int Operands, bool Whole>
 __global__ void __launch_bounds__(reductions::block_threads, reductions::resident_whole<Given, Whole>)
     reduce(Reduction<NKeep, NReduce, Operands> p) {
+  await_previous();
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
@@ -576,6 +577,7 @@ template <class Op, class In, class Loop, int N> struct Stream {
 template <class Given, class In, class Loop, class Out, class Index, int Most, int Blocks, bool Few, int NKeep, int NReduce, int Operands>
 __global__ void __launch_bounds__(reductions::block_threads, reductions::resident<Given, In, Blocks, Few>)
     reduce_columns(Reduction<NKeep, NReduce, Operands> p) {
+  await_previous();
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
@@ -692,6 +694,7 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
 // each of them meets the same outputs in every round.
 template <class Given, class In, class Loop, class Out, class Index, int NKeep, int NReduce, int Operands>
 __global__ void reduce_flat(Reduction<NKeep, NReduce, Operands> p) {
+  await_previous();
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;

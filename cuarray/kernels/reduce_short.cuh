@@ -64,6 +64,7 @@ template <class In> struct ShortTile {
 
 template <class Given, class In, class Loop, class Out, class Index, int Blocks, int NKeep, int NReduce, int Operands>
 __global__ void __launch_bounds__(reductions::block_threads, Blocks) reduce_short(Reduction<NKeep, NReduce, Operands> p) {
+  await_previous();
   using namespace reductions;
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;

@@ -40,6 +40,7 @@ __device__ inline bool add_in_vectors(const P& p, u64 in, u64 out, i64 n, const 
 // Stage 0: whole rows. 1: the runs' totals. 2: the totals, scanned. 3: the runs.
 template <class Op, class In, class Loop, class Out, int NOuter, int Strip, int Stage>
 __global__ void scan(Scan<NOuter> p) {
+  await_previous();
   using Acc = typename Op::Acc;
   static_assert(Stage >= 0 && Stage <= 3, "a scan has one stage, or three");
   static_assert(!Op::in_order || Stage == 0, "one thread goes through the items in order");
@@ -138,6 +139,7 @@ template <int NOuter> struct ReduceAt {
 
 template <class Op, class In, class Loop, class Out, int NOuter, int Lanes>
 __global__ void reduce_at(ReduceAt<NOuter> p) {
+  await_previous();
   using Acc = typename Op::Acc;
   static_assert(!Op::in_order || Lanes == 1, "one thread goes through the items in order");
   const i64* const indices = reinterpret_cast<const i64*>(p.indices);

@@ -174,6 +174,7 @@ __device__ inline void scan_row(
 template <class Op, class In, class Loop, class Out, int NOuter, int Lanes, int Packs, int Blocks>
 __global__ void __launch_bounds__(reductions::threads_of_scan<Lanes>, reductions::resident_scans<Op, Lanes, Blocks>)
     scan_rows(Scan<NOuter> p) {
+  await_previous();
   using namespace reductions;
   static_assert(!Op::in_order, "one thread goes through the items in order");
   constexpr int teams = Lanes > 32 ? 1 : scan_threads / Lanes;  // of a block; those of a warp go round as often
@@ -193,6 +194,7 @@ __global__ void __launch_bounds__(reductions::threads_of_scan<Lanes>, reductions
 // Totals of split s and row r stand at [s * rows + r] of scratch memory: a warp a row.
 template <class Op, int NOuter>
 __global__ void __launch_bounds__(reductions::scan_threads) scan_totals(Scan<NOuter> p) {
+  await_previous();
   using namespace reductions;
   using Acc = typename Op::Acc;
   const i64 rows = p.outer * p.inner, step = rows * i64(sizeof(Acc)), warps = scan_threads / 32;
@@ -319,6 +321,7 @@ template <class Op> __device__ inline typename Op::Acc look_back(
 template <class Op, class In, class Loop, class Out, int NOuter, int Lanes, int Packs, int Blocks>
 __global__ void __launch_bounds__(Lanes, reductions::resident_scans<Op, Lanes, Blocks>)
     scan_chained(Scan<NOuter> p) {
+  await_previous();
   using namespace reductions;
   using Acc = typename Op::Acc;
   using Tile = RowTile<Op, In, scan_items<In, Out>, Lanes, Packs>;

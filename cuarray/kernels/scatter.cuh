@@ -152,6 +152,7 @@ template <int Lanes, class F> __device__ inline void for_each_item(i64 n, F f) {
 
 // No two tuples are equal, or which of them is last does not matter.
 template <class U, class Idx, int K, int NB, int NR, int Mode, int Lanes> __global__ void scatter(Scatter<K, NB, NR> p) {
+  await_previous();
   if constexpr (Lanes == 1) {
     for_each_item<1>(p.count, [&](i64 b) {
       const Tuple tuple = read_tuple<Idx, Mode>(p, b);
@@ -170,6 +171,7 @@ template <class U, class Idx, int K, int NB, int NR, int Mode, int Lanes> __glob
 
 // One thread a block: each looks at all tuples and does those of its own range of slots.
 template <class U, class Idx, int K, int NB, int NR, int Mode> __global__ void scatter_ordered(Scatter<K, NB, NR> p) {
+  await_previous();
   const i64 run = (p.slots + gridDim.x - 1) / gridDim.x, first = blockIdx.x * run;
   for (i64 b = 0; b < p.count; ++b) {
     const Tuple tuple = read_tuple<Idx, Mode>(p, b);
@@ -180,6 +182,7 @@ template <class U, class Idx, int K, int NB, int NR, int Mode> __global__ void s
 // out[b] = the slot of tuple b, or -1 of one that is not to be written; `values`, if given, has an int for each slot,
 // and gets a 0 for those that are met.
 template <class Idx, int K, int NB, int NR, int Mode, int Lanes> __global__ void index_slots(Scatter<K, NB, NR> p) {
+  await_previous();
   for_each_item<Lanes>(p.count, [&](i64 b) {
     const Tuple tuple = read_tuple<Idx, Mode>(p, b);
     reinterpret_cast<i64*>(p.out)[b] = tuple.write ? tuple.slot : -1;
@@ -193,6 +196,7 @@ struct Vote {
 };
 
 template <int Lanes> __global__ void vote(Vote p) {
+  await_previous();
   for_each_item<Lanes>(p.count, [&](i64 b) {
     const i64 slot = reinterpret_cast<const i64*>(p.slots)[b];
     if (slot >= 0) atomicMax(reinterpret_cast<int*>(p.last) + slot, int(b));
@@ -201,6 +205,7 @@ template <int Lanes> __global__ void vote(Vote p) {
 
 // index[0]: slots; index[1]: the last tuple of each slot.
 template <class U, int K, int NB, int NR, int Lanes> __global__ void scatter_slots(Scatter<K, NB, NR> p) {
+  await_previous();
   for_each_item<Lanes>(p.count * p.inner, [&](i64 item) {
     const i64 b = item / p.inner, r = item - b * p.inner;
     const i64 slot = reinterpret_cast<const i64*>(p.index[0])[b];
@@ -212,6 +217,7 @@ template <class U, int K, int NB, int NR, int Lanes> __global__ void scatter_slo
 
 // index[0]: slots in order; index[1]: their tuples. A thread does the whole of a slot's element, in order.
 template <class U, int K, int NB, int NR, int Lanes> __global__ void scatter_sorted(Scatter<K, NB, NR> p) {
+  await_previous();
   const i64* const slots = reinterpret_cast<const i64*>(p.index[0]);
   const i64* const tuples = reinterpret_cast<const i64*>(p.index[1]);
   for_each_item<Lanes>(p.count * p.inner, [&](i64 item) {

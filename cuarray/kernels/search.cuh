@@ -12,6 +12,7 @@ struct Searching {
 
 // Side 0: how many elements are less than the value. 1: less or equal. 2: whether one is equal; NaN is equal to none.
 template <class T, int Side> __global__ void search_sorted(Searching p) {
+  await_previous();
   const T* const sorted = reinterpret_cast<const T*>(p.sorted);
   const T* const wanted = reinterpret_cast<const T*>(p.wanted);
   for (i64 i : work_items(p.rows * p.count)) {

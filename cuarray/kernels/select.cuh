@@ -30,6 +30,7 @@ struct Found {
 };
 
 template <int Threads> __global__ void __launch_bounds__(Threads) select_begin(Selecting p) {
+  await_previous();
   u64* const words = reinterpret_cast<u64*>(p.scratch);
   for (i64 i : work_items(p.zeroed / 8)) words[i] = 0;
 }
@@ -46,6 +47,7 @@ struct Part {
 };
 
 template <class T, int Threads, int Items> __global__ void __launch_bounds__(Threads) select_digit(Selecting p) {
+  await_previous();
   using Key = key_t<T>;
   static_assert(Threads >= radix_size, "a thread a digit");
   constexpr int levels = int(sizeof(T)), each = 8;  // counters of a digit, for neighbouring lanes
@@ -101,6 +103,7 @@ template <class T, int Threads, int Items> __global__ void __launch_bounds__(Thr
 
 // parts[row][block]: keys below the k-th one, and keys equal to it.
 template <class T, int Threads, int Items> __global__ void __launch_bounds__(Threads) select_count(Selecting p) {
+  await_previous();
   using Key = key_t<T>;
   const Part part(p);
   const T* const in = reinterpret_cast<const T*>(p.in) + part.row * p.n;
@@ -118,6 +121,7 @@ template <class T, int Threads, int Items> __global__ void __launch_bounds__(Thr
 }
 
 template <class T, int Threads, int Items> __global__ void __launch_bounds__(Threads) select_write(Selecting p) {
+  await_previous();
   using Key = key_t<T>;
   const Part part(p);
   const u64* const parts = reinterpret_cast<const u64*>(p.scratch + p.parts) + part.row * p.blocks;

@@ -92,6 +92,7 @@ template <class Key, class I> __device__ inline I* sort_by_digits(I* items, I* o
 
 // Whole rows; in scratch memory each block has two buffers of n items.
 template <class T, bool Indices> __global__ void sort_rows(RowSorting p) {
+  await_previous();
   using Key = key_t<T>;
   using I = Item<T, Indices>;
   const Key flip = all_bits<Key>(p.descending);
@@ -121,6 +122,7 @@ template <class T, bool Indices> __global__ void sort_rows(RowSorting p) {
 // A tile holds as many rows, each padded to `extent` elements, a power of two, as it has place for. The padding has
 // indices beyond the row, and is last for that: equal keys are ordered by their indices.
 template <class T, int Tile, int Threads> __global__ void sort_tiles(RowSorting p) {
+  await_previous();
   using Key = key_t<T>;
   __shared__ Key keys[Tile];
   __shared__ unsigned short places[Tile];

@@ -49,6 +49,7 @@ template <class T> __device__ inline const T* source_of(const ChunkSorting& p, i
 
 // Stage 0: the bits in which some key of a block's chunk differs from the first key of all. 1: of all blocks.
 template <class T, int Stage> __global__ void radix_varying(ChunkSorting p) {
+  await_previous();
   using Key = key_t<T>;
   Key* const partial = reinterpret_cast<Key*>(p.scratch + p.partial);
   Key bits = all_bits<Key>(false);
@@ -67,6 +68,7 @@ template <class T, int Stage> __global__ void radix_varying(ChunkSorting p) {
 
 // counts[row][digit][block]: elements of the block's chunk with this digit.
 template <class T, class Index> __global__ void radix_count(ChunkSorting p) {
+  await_previous();
   using Key = key_t<T>;
   const Passes<Key> passes(p);
   const int pass = int(p.pass);
@@ -90,6 +92,7 @@ template <class T, class Index> __global__ void radix_count(ChunkSorting p) {
 
 // Over the blocks of a row and digit: counts become counts before the block, totals[row][digit] the sum.
 template <class Key, class Index> __global__ void radix_scan(ChunkSorting p) {
+  await_previous();
   if (!Passes<Key>(p).moves(int(p.pass))) return;
   Index* const totals = reinterpret_cast<Index*>(p.scratch + p.totals);
   for (i64 list : work_items(p.rows * radix_size)) {
@@ -106,6 +109,7 @@ template <class Key, class Index> __global__ void radix_scan(ChunkSorting p) {
 
 // Each element to its place: after those of smaller digits, of earlier blocks, and of earlier places in the block.
 template <class T, class Index, bool Indices> __global__ void radix_scatter(ChunkSorting p) {
+  await_previous();
   using Key = key_t<T>;
   const Passes<Key> passes(p);
   const int pass = int(p.pass);
@@ -140,6 +144,7 @@ template <class T, class Index, bool Indices> __global__ void radix_scatter(Chun
 
 // The result to where it is wanted, if it is not there; indices as int64.
 template <class T, class Index, bool Indices> __global__ void radix_finish(ChunkSorting p) {
+  await_previous();
   const int moved = Passes<key_t<T>>(p).before(int(p.passes));
   const i64 size = p.rows * p.n;
   T* const values = reinterpret_cast<T*>(p.values);

@@ -45,6 +45,7 @@ __device__ inline void add_to(u64* address, u64 value) {
 }
 
 template <int Threads> __global__ void __launch_bounds__(Threads) radix_begin(PassSorting p) {
+  await_previous();
   u64* const words = at_address<u64>(p.scratch);
   for (i64 i : work_items(p.zeroed / 8)) words[i] = 0;
 }
@@ -55,6 +56,7 @@ template <int Passes> constexpr int counters_a_digit = Passes < 4 ? 8 : 32 / Pas
 // counts[row][pass][digit]: elements of the row with smaller digits. Bits of passes in which digits differ are set.
 template <class T, class Index, int Threads, int Items> __global__ void __launch_bounds__(Threads)
 radix_histogram(PassSorting p) {
+  await_previous();
   using Key = key_t<T>;
   static_assert(Threads >= radix_size, "a thread a digit");
   constexpr int passes = int(sizeof(T)), digits = passes * radix_size, each = counters_a_digit<passes>;
@@ -175,6 +177,7 @@ template <class T> __device__ inline void copy_rows(const PassSorting& p) {
 // Resident: blocks a processor, which bounds registers. Reads: see count_before. Ballots: see lanes_alike.
 template <class T, class Index, bool Indices, int Threads, int Items, int Resident, int Reads, bool Ballots>
 __global__ void __launch_bounds__(Threads, Resident) radix_pass(PassSorting p) {
+  await_previous();
   using Key = key_t<T>;
   static_assert(Threads >= radix_size && Threads % 32 == 0, "a thread a digit");
   constexpr int passes = int(sizeof(T)), warps = Threads / 32, tile = Threads * Items;
