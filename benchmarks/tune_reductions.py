@@ -55,6 +55,7 @@ TRIALS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "column_rows": ((2, 8), FIRST),
     "few_resident": ((2, 3), (6,)),
     "few_rows": ((8,), (6,)),
+    "few_most": ((1,), (6,)),
     "column_blocks": ((4, 16), (10, 3)),
     "column_least": ((16, 64), (10, 3)),
     "down": ((4, 8), (10, 3)),

@@ -162,6 +162,8 @@ class ReduceParameters:
     # The same of strips whose threads have all rows, and so nothing to combine: they need half of the registers.
     few_resident: int = 4
     few_rows: int = 4
+    # Strips of at most so many rows, if there are enough for all processors that are a block wide; 128 is a chain.
+    few_most: int = 128
     # Strips are cut into runs up to so many blocks a processor in all, as long as a thread keeps so many rows: to
     # combine costs a block some microseconds. To have all processors busy, down to a quarter of these rows.
     column_blocks: int = 8
@@ -225,6 +227,7 @@ def reduce_policy(
     flat: bool = False,
     row_bytes: int = 0,
     of_moments: bool = False,
+    finds_place: bool = False,
 ) -> ReducePolicy:
     """The policy for `kept` outputs of `reduced` items each.
 
@@ -232,7 +235,7 @@ def reduce_policy(
     `in_order`: the items of an output must be combined one after the other. `pack`: items that one load reads.
     `flat`: all outputs stand side by side, and their rows follow each other without gaps or a mask. `row_bytes`: of an
     output's items, where these stand side by side, and those of the next output after them, without a mask; or 0.
-    `of_moments`: accumulators are a mean, squares and a count.
+    `of_moments`: accumulators are a mean, squares and a count. `finds_place`: they are a value and its place.
     """
     items = kept * reduced
     if target.one_thread_blocks:
@@ -254,13 +257,21 @@ def reduce_policy(
         splits = max(1, min(wanted, items // (threads * REDUCE.items), REDUCE_COUNTERS))
         return ReducePolicy("reduce_flat", splits, splits)
     if not inner_reduced and across > 1 and reduced > 1:
-        most_down = REDUCE.moments_down if of_moments else REDUCE.down
+        if of_moments or finds_place:
+            pack = min(pack, 4)  # as column_items in kernels/reduce.cuh has it
+        stacks = max(1, -(-kept // across))
+        strips = stacks * -(-across // (threads * pack))
+        if reduced <= REDUCE.few_most and strips >= target.processors * REDUCE.few_resident:
+            most_down = 1
+        else:
+            most_down = REDUCE.moments_down if of_moments else REDUCE.down
         down = _power_below(min(most_down, reduced // REDUCE.rows))
         lanes = min(threads // down, _power_above(-(-across // pack)))
         down = threads // lanes
-        pieces = max(1, -(-kept // across) * -(-across // (lanes * pack)))
+        pieces = stacks * -(-across // (lanes * pack))
         splits = 1
-        if pieces <= REDUCE_COUNTERS // 2:  # accumulators may be so large that packs have half as many items
+        # Accumulators may be so large that packs have half as many items.
+        if most_down > 1 and pieces <= REDUCE_COUNTERS // 2:
             least = down * REDUCE.column_least
             busy = -(-target.processors * REDUCE.column_resident // pieces)
             most_splits = max(reduced // least, min(busy, 4 * reduced // least), 1)

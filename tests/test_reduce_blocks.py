@@ -132,6 +132,19 @@ def test_rows_at_once(rows: int, shape: tuple[int, ...], monkeypatch: pytest.Mon
             check(name, x, 0, mask=mask)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "float64"])
+@pytest.mark.parametrize("name", ["sum", "max", "argmax", "var", "nanstd", "any"])
+def test_threads_that_have_all_rows(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strips as wide as a block, of which the last is short: no thread combines what it has with another one's."""
+    monkeypatch.setattr(_tuning, "REDUCE", dataclasses.replace(_tuning.REDUCE, few_resident=1))
+    rng = np.random.default_rng(4)
+    if dtype == "int8" and name in ("var", "nanstd"):
+        dtype = "int16"
+    for shape in ((33, 5001), (100, 4096), (5, 17, 1100)):
+        axis = len(shape) - 2
+        check(name, draw_items(rng, dtype, shape, name), axis)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
 @pytest.mark.parametrize(("shape", "axis"), [((3000, 40), 0), ((40, 3000), 1), ((4000, 10), 0), ((4000, 10), 1)])
 def test_variances_far_from_zero(dtype: str, shape: tuple[int, ...], axis: int) -> None:

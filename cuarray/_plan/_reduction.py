@@ -21,10 +21,10 @@ class ReducePlan(NamedTuple):
     scratch_bytes: int
 
 
-_ROUND_MOST = (
-    1 << 14
-)  # items of an output that a block reads at once, at most: numbers may exceed the last one by these
+# Items of an output that a block reads at once, at most: numbers may exceed the last one by these.
+_ROUND_MOST = 1 << 14
 MOMENTS = frozenset(("Var", "Std", "NanVar", "NanStd"))  # functors whose accumulators are Moment<...>
+PLACES = frozenset(("ArgMax", "ArgMin", "NanArgMax", "NanArgMin"))  # functors whose accumulators are Best<...>
 RUN_MULTIPLE = 16  # items of a run: the next one is aligned as the first one is, whatever a pack has
 
 
@@ -84,6 +84,7 @@ def reduction(
         flat,
         reduced * itemsize if rows else 0,
         functor in MOMENTS,
+        functor in PLACES,
     )
     run = -(-reduced // policy.splits)
     if policy.splits > 1:

@@ -18,11 +18,17 @@ template <class In> inline constexpr int packs_in_flight = sizeof(In) == 1 ? 2 :
 
 template <class In, int Items> struct alignas(sizeof(In) * Items) Pack { In item[Items]; };
 template <class In> inline constexpr int pack_items = sizeof(In) < 16 ? 16 / int(sizeof(In)) : 1;
-// Where each item of a pack has an accumulator of its own, they must fit in registers and in shared memory.
-template <class In, class Acc> __device__ constexpr int column_items() {
-  int items = pack_items<In> < 8 ? pack_items<In> : 8;
-  while (items * int(sizeof(Acc)) * block_threads > 32768) items /= 2;
+// Where each item of a pack has an accumulator of its own, they must fit in registers and in shared memory. What becomes
+// of eight items at once takes more registers than there are where an accumulator is more than a number.
+template <class Op, class In> __device__ constexpr int column_items() {
+  constexpr int most = Op::finds_place || Op::of_moments ? 4 : 8;
+  int items = pack_items<In> < most ? pack_items<In> : most;
+  while (items * int(sizeof(typename Op::Acc)) * block_threads > 32768) items /= 2;
   return items;
+}
+// Rows that a thread reads at once, of at most so many.
+template <class Op, class In> __device__ constexpr int column_rows(int most) {
+  return Op::of_moments || sizeof(typename Op::Acc) > 16 || column_items<Op, In>() > 4 ? most / 2 : most;
 }
 
 // A quotient of two numbers that an Index holds: one of 64 bits takes a hundred instructions.
@@ -142,9 +148,9 @@ __device__ inline void combine_parts(typename Op::Acc (&acc)[N], const part_t<Op
 // Blocks that are to be resident, which bounds the registers of a thread: fewer where N outputs a thread take many. Few: no
 // more accumulators than these are needed, see reduce_columns.
 template <class Op, class In, int Blocks, bool Few> __device__ constexpr int resident_blocks() {
-  constexpr int N = column_items<In, typename Op::Acc>();
+  constexpr int N = column_items<Op, In>();
   if (!Few) return Blocks > 2 && N * sizeof(typename Op::Acc) >= 64 ? 2 : Blocks;
-  return N <= 4 || Blocks <= 2 ? Blocks : N * sizeof(part_t<Op>) >= 128 ? 2 : Blocks - 1;
+  return N > 4 && Blocks > 2 ? Blocks - 1 : Blocks;
 }
 template <class Op, class In, int Blocks, bool Few> inline constexpr int resident = resident_blocks<Op, In, Blocks, Few>();
 
@@ -582,7 +588,7 @@ __global__ void __launch_bounds__(reductions::block_threads, reductions::residen
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
   static_assert(!Op::in_order, "one thread goes through the items in order");
-  constexpr int N = column_items<In, Acc>(), Rows = sizeof(Acc) > 16 || (Few && N > 4) ? Most / 2 : Most, rounds = in_flight * chain / Rows;
+  constexpr int N = column_items<Op, In>(), Rows = column_rows<Op, In>(Most), rounds = in_flight * chain / Rows;
   constexpr bool as_many = Operands == 1;  // all outputs have all items, or a strip's threads have as many of each
   const Acc start = start_of<Op, Loop>(p);
   const int across = Few ? block_threads : int(p.lanes), down = Few ? 1 : block_threads / across;
@@ -699,7 +705,7 @@ __global__ void reduce_flat(Reduction<NKeep, NReduce, Operands> p) {
   using Op = typename placed<Given, Index>::type;
   using Acc = typename Op::Acc;
   static_assert(!Op::in_order && Operands == 1, "neither in order nor with a mask");
-  constexpr int N = column_items<In, Acc>();
+  constexpr int N = column_items<Op, In>();
   __shared__ Acc shared[N * block_threads];
   const Acc start = start_of<Op, Loop>(p);
   const int thread = threadIdx.x, columns = int(p.kept);
