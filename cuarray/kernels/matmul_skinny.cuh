@@ -48,7 +48,7 @@ __device__ inline void bring(const Sides<Swapped, NBatch>& of, i64 k, i64 end, S
     const int few = along_k ? i / K : i % Few, step = along_k ? i % K : i / Few;
     const bool there = few < of.few && k + step < end;
     to[place(few, step)] =
-        there ? convert<S>(*tiles::global<const T>(of.little + few * of.little_line + (k + step) * of.little_k)) : S(0);
+        there ? convert<S>(*global_pointer<const T>(of.little + few * of.little_line + (k + step) * of.little_k)) : S(0);
   }
 }
 
@@ -248,7 +248,7 @@ __global__ void __launch_bounds__(128) matmul_small(MatmulSplit<NBatch> p) {
       const unsigned matrix = i / all, within = i - matrix * all, high = within / inner, low = within - high * inner;
       const int row = by_rows ? high : low, col = by_rows ? low : high;
       const u64 from = base + (left ? at[matrix].a : at[matrix].b) + row * row_stride + col * col_stride;
-      to[matrix * size + row * pitch + col] = convert<S>(*tiles::global<const T>(from));
+      to[matrix * size + row * pitch + col] = convert<S>(*global_pointer<const T>(from));
     }
   };
   bring(a_tiles, p.a, true, m, k, p.a_row, p.a_col);

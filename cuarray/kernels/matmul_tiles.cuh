@@ -75,15 +75,6 @@ inline char* shared_memory() { return static_cast<char*>(::ca::host::dynamic_sha
 using AsyncCopies = ::ca::host::AsyncCopies;
 #endif
 
-// An address of global memory as a pointer that loads and stores may know to be one.
-template <class T> __device__ CA_ALWAYS_INLINE T* global(u64 address) {
-#if CA_ON_DEVICE
-  return static_cast<T*>(__cvta_global_to_generic(address));
-#else
-  return reinterpret_cast<T*>(address);
-#endif
-}
-
 // One load, which stays where it is: before what happens until its value is needed.
 template <class Value> __device__ CA_ALWAYS_INLINE Value load_now(u64 address) {
 #if CA_ON_DEVICE
@@ -99,10 +90,10 @@ template <class Value> __device__ CA_ALWAYS_INLINE Value load_now(u64 address) {
     memcpy(&value, word, sizeof(Value));
     return value;
   } else {
-    return *global<const Value>(address);
+    return *global_pointer<const Value>(address);
   }
 #else
-  return *global<const Value>(address);
+  return *global_pointer<const Value>(address);
 #endif
 }
 
@@ -114,12 +105,12 @@ template <> struct Bits<2> { using type = unsigned short; };
 template <> struct Bits<4> { using type = unsigned; };
 template <class T, int Items> __device__ CA_ALWAYS_INLINE Vector<T, Items> load_part(u64 address, i64 count) {
   if constexpr (sizeof(T) == 16) {
-    return {{count > 0 ? *global<const T>(address) : convert<T>(0)}};
+    return {{count > 0 ? *global_pointer<const T>(address) : convert<T>(0)}};
   } else {
     using Word = typename Bits<int(sizeof(T))>::type;
     Vector<Word, Items> word;
 #pragma unroll
-    for (int j = 0; j < Items; ++j) word.item[j] = j < count ? global<const Word>(address)[j] : Word(0);
+    for (int j = 0; j < Items; ++j) word.item[j] = j < count ? global_pointer<const Word>(address)[j] : Word(0);
     return bit_cast<Vector<T, Items>>(word);
   }
 }
@@ -241,13 +232,13 @@ template <class T, class Stored, int Extent, int BK, int Threads, class How, cla
     };
     if constexpr (How::async && Whole) {
       each([&](int round, int line, int begin) {
-        copies.template start<bytes>(place(line, begin), global<const char>(address(round)));
+        copies.template start<bytes>(place(line, begin), global_pointer<const char>(address(round)));
       });
     } else if constexpr (How::async) {
       each_in_turn([&](int round, int line, int begin) {
         const int count = there(line, begin, k_left);
         if (items == 1 || count == 0 || count == items)
-          copies.template start<bytes>(place(line, begin), global<const char>(address(round)), count * int(sizeof(T)));
+          copies.template start<bytes>(place(line, begin), global_pointer<const char>(address(round)), count * int(sizeof(T)));
         else  // a copy may read all of what it is asked for a part of
           *reinterpret_cast<Vector<T, items>*>(place(line, begin)) = load_part<T, items>(address(round), count);
       });
@@ -367,13 +358,13 @@ __device__ CA_ALWAYS_INLINE void write(const MatmulSplit<NBatch>& p, const Batch
       Items value;
 #pragma unroll
       for (int j = 0; j < Count; ++j) value.item[j] = item(j);
-      *global<Items>(to) = value;
+      *global_pointer<Items>(to) = value;
       return;
     }
   }
 #pragma unroll
   for (int j = 0; j < Count; ++j)
-    if (col + j < p.n) global<Item>(to)[j] = item(j);
+    if (col + j < p.n) global_pointer<Item>(to)[j] = item(j);
 }
 
 // Writes a tile by way of shared memory, where the stages were: rows are then written whole, and the code that makes an

@@ -299,6 +299,16 @@ template <class Index> struct WorkItems {
   __device__ iterator end() const { return {last, step}; }
 };
 
+// An address of global memory as a pointer that the compiler knows to be one: of others it would expect that what is
+// written there changes shared memory.
+template <class T> __device__ CA_ALWAYS_INLINE T* global_pointer(u64 address) {
+#if CA_ON_DEVICE
+  return static_cast<T*>(__cvta_global_to_generic(address));
+#else
+  return reinterpret_cast<T*>(address);
+#endif
+}
+
 // Waits until the kernels before this one are done and what they wrote can be seen. That is so at once but in a graph,
 // where kernels that begin with this are begun while the last blocks of those before them run (_runtime/overlap.py).
 __device__ inline void await_previous() {

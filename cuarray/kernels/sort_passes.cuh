@@ -25,19 +25,10 @@ struct PassSorting {
 namespace sorting {
 using namespace cuda_functions;
 
-// A pointer to global memory, as the compiler is told: it would expect that writes there change shared memory.
-template <class T> __device__ inline T* at_address(u64 address) {
-#if CA_ON_DEVICE
-  return static_cast<T*>(__cvta_global_to_generic(address));
-#else
-  return reinterpret_cast<T*>(address);
-#endif
-}
-
 // What scratch memory begins with: words, of which those of the rows count the blocks that are done.
 constexpr i64 mask_word = 0, tile_words = 1, row_words = 32;  // a bit a pass that moves; the next tile of each pass
 
-__device__ inline unsigned* words_of(const PassSorting& p) { return at_address<unsigned>(p.scratch); }
+__device__ inline unsigned* words_of(const PassSorting& p) { return global_pointer<unsigned>(p.scratch); }
 
 __device__ inline unsigned add_to(unsigned* address, unsigned value) { return atomicAdd(address, value); }
 __device__ inline void add_to(u64* address, u64 value) {
@@ -46,7 +37,7 @@ __device__ inline void add_to(u64* address, u64 value) {
 
 template <int Threads> __global__ void __launch_bounds__(Threads) radix_begin(PassSorting p) {
   await_previous();
-  u64* const words = at_address<u64>(p.scratch);
+  u64* const words = global_pointer<u64>(p.scratch);
   for (i64 i : work_items(p.zeroed / 8)) words[i] = 0;
 }
 
@@ -66,7 +57,7 @@ radix_histogram(PassSorting p) {
   const i64 row = blockIdx.x / p.blocks, block = blockIdx.x - row * p.blocks;
   const i64 chunk = (p.n + p.blocks - 1) / p.blocks, begin = block * chunk;
   const i64 end = begin + chunk < p.n ? begin + chunk : p.n;
-  const T* const in = at_address<const T>(p.in) + row * p.n;
+  const T* const in = global_pointer<const T>(p.in) + row * p.n;
   const Key flip = all_bits<Key>(p.descending);
   for (int i = t; i < digits * each; i += Threads) counters[i] = 0;
   __syncthreads();
@@ -86,7 +77,7 @@ radix_histogram(PassSorting p) {
   }
   for (; first < end; first += Threads) count(in[first]);
   __syncthreads();
-  Index* const counts = at_address<Index>(p.scratch + p.counts) + row * digits;
+  Index* const counts = global_pointer<Index>(p.scratch + p.counts) + row * digits;
   for (int d = t; d < digits; d += Threads) {
     unsigned sum = 0;
 #pragma unroll
@@ -165,9 +156,9 @@ template <class Index, int Reads> __device__ inline Index count_before(volatile 
 
 // Of no pass: all rows consist of equal keys.
 template <class T> __device__ inline void copy_rows(const PassSorting& p) {
-  const T* const in = at_address<const T>(p.in);
-  T* const values = at_address<T>(p.values);
-  i64* const indices = at_address<i64>(p.indices);
+  const T* const in = global_pointer<const T>(p.in);
+  T* const values = global_pointer<T>(p.values);
+  i64* const indices = global_pointer<i64>(p.indices);
   for (i64 i : work_items(p.rows * p.n)) {
     if (values) values[i] = in[i];
     if (indices) indices[i] = i % p.n;
@@ -198,10 +189,10 @@ __global__ void __launch_bounds__(Threads, Resident) radix_pass(PassSorting p) {
   const Key flip = all_bits<Key>(p.descending);
   auto value_buffer = [&](int passes_later) {
     const i64 offset = p.value_buffers[passes_later & 1];
-    return at_address<T>(offset < 0 ? p.values : p.scratch + offset);
+    return global_pointer<T>(offset < 0 ? p.values : p.scratch + offset);
   };
   auto index_buffer = [&](int passes_later) {
-    return at_address<Index>(passes_later & 1 ? p.scratch + p.index_buffer : p.indices);
+    return global_pointer<Index>(passes_later & 1 ? p.scratch + p.index_buffer : p.indices);
   };
 
   if (t == 0) taken = atomicAdd(&words_of(p)[tile_words + pass], 1u);
@@ -216,7 +207,7 @@ __global__ void __launch_bounds__(Threads, Resident) radix_pass(PassSorting p) {
   T values[Items] = {};
   unsigned codes[Items];  // a digit, above it a rank
   {
-    const T* const from = (move ? value_buffer(later + 1) : at_address<const T>(p.in)) + offset + first + mine;
+    const T* const from = (move ? value_buffer(later + 1) : global_pointer<const T>(p.in)) + offset + first + mine;
 #pragma unroll
     for (int k = 0; k < Items; ++k)
       if (k * 32 < left) values[k] = from[k * 32];
@@ -242,14 +233,14 @@ __global__ void __launch_bounds__(Threads, Resident) radix_pass(PassSorting p) {
   unsigned* const columns = reinterpret_cast<unsigned*>(shared) + t;
   unsigned own = 0, sum;
   Index* const published =
-      at_address<Index>(p.scratch + p.published[move & 1]) + i64(row * tiles) * radix_size + t;
+      global_pointer<Index>(p.scratch + p.published[move & 1]) + i64(row * tiles) * radix_size + t;
   if (t < radix_size) {
 #pragma unroll
     for (int w = 0; w < warps; ++w) own += columns[w * radix_size];
     *const_cast<volatile Index*>(published + i64(own_tile) * radix_size) =
         own | (own_tile ? Published<Index>::own : Published<Index>::upto);
     if (later)
-      at_address<Index>(p.scratch + p.published[(move & 1) ^ 1])[i64(number) * radix_size + t] = 0;
+      global_pointer<Index>(p.scratch + p.published[(move & 1) ^ 1])[i64(number) * radix_size + t] = 0;
   }
   const unsigned smaller = blocks::exclusive_sum<Threads>(own, sum);
   if (t < radix_size) {
@@ -280,7 +271,7 @@ __global__ void __launch_bounds__(Threads, Resident) radix_pass(PassSorting p) {
     }
   }
   if (t < radix_size) {
-    const Index* const counts = at_address<const Index>(p.scratch + p.counts);
+    const Index* const counts = global_pointer<const Index>(p.scratch + p.counts);
     Index at = counts[(i64(row) * passes + pass) * radix_size + t];
     if (own_tile) {
       const Index before = count_before<Index, Reads>(published, own_tile);
@@ -318,7 +309,7 @@ __global__ void __launch_bounds__(Threads, Resident) radix_pass(PassSorting p) {
       for (int k = 0; k < Items; ++k)
         if (k * Threads < rest) out[at[k]] = tile_indices[k * Threads];
     } else {
-      i64* const out = at_address<i64>(p.indices) + offset;
+      i64* const out = global_pointer<i64>(p.indices) + offset;
 #pragma unroll
       for (int k = 0; k < Items; ++k)
         if (k * Threads < rest) out[at[k]] = i64(tile_indices[k * Threads]);
