@@ -176,6 +176,8 @@ def test_template_arguments_by_dtype_name_and_type(mod: ca.Module) -> None:
         ("float", "fill<float>"),
         (np.float32, "fill<float>"),
         (np.dtype("int8"), "fill<signed char>"),
+        ("float32", "fill<float>"),
+        ("uint16", "fill<unsigned short>"),
         (int, "fill<long>"),
     ]:
         out = ca.zeros(4, "float64")

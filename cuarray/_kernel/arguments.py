@@ -95,10 +95,18 @@ class Argument(NamedTuple):
         return f"a struct of {self.dtype}" if not self.pointer else f"an array of structs {self.dtype}"
 
 
+_DTYPE_NAMES = frozenset(dtype.name for dtype in CPP_NAMES) - {"bool"}
+
+
 def template_argument(value: Any) -> str:
-    """A template argument as C++: a dtype or Python type, a C++ name or expression as str, or a constant."""
+    """A template argument as C++: a dtype or its name, a Python type, a C++ name or expression as str, or a constant.
+
+    A str is a dtype's name if C++ has no such type of its own: "float32", but not "long".
+    """
     if isinstance(value, str):
-        return value
+        if value not in _DTYPE_NAMES:
+            return value
+        value = np.dtype(value)
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):
