@@ -31,6 +31,8 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
     array([[0, 2, 4],
            [1, 3, 5]])
     """
+    if type(a) is CuArray and order == "C" and copy is None and a._layout.c_contiguous:
+        return reshaped(a, shape)  # what is nearly always asked for, and what C++ remembers
     x = asarray(a)
     check_copy(copy)
     letter = check_order(order, "CFA")
