@@ -82,12 +82,17 @@ def main(argv: list[str] | None = None) -> int:
     from benchmarks.runner import Session
 
     session = Session(arguments.against, seconds=arguments.seconds, quick=arguments.quick, budget=arguments.budget)
-    session.run(cases)
+
+    def write() -> None:
+        if arguments.json is not None:  # after each case: who stops a long run keeps what was measured
+            arguments.json.write_text(json.dumps(session.results(), indent=1) + "\n")
+
+    write()  # that it cannot be written is known before anything is measured
+    session.run(cases, after_each=write)
+    write()
     results = session.results()
     if arguments.json is None:
         print(report(results))
-    else:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     return 1 if results["failed"] else 0
 
 

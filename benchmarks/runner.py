@@ -8,7 +8,7 @@ import math
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -136,8 +136,8 @@ class Session:
         """What tells a case from the others."""
         return case.name if isinstance(case, Startup) else f"{case.name} {self.size(case)} {case.dtype}"
 
-    def run(self, cases: Iterable[Case | Startup]) -> None:
-        """Measure the cases, with a line of progress for each."""
+    def run(self, cases: Iterable[Case | Startup], after_each: Callable[[], object] = lambda: None) -> None:
+        """Measure the cases, with a line of progress for each; `after_each` is called when a case is done."""
         here = {self.label(case): case for case in cases if isinstance(case, Startup) or self.size(case) is not None}
         gc.collect()
         gc.freeze()  # what the libraries brought: `free` looks for garbage after each case
@@ -155,6 +155,7 @@ class Session:
             self.spent[case.family] = self.spent.get(case.family, 0) + perf_counter() - start
             done = self.rows[before:]
             print(", ".join(f"{row['library']} {format_seconds(row['median_s'])}" for row in done), file=sys.stderr)
+            after_each()
         self.unload()
 
     def run_startup(self, case: Startup) -> None:

@@ -212,6 +212,21 @@ def test_a_budget_leaves_cases_out() -> None:
     assert session.skipped == ["dispatch/transpose 1000 float32"]
 
 
+def test_a_run_that_is_stopped_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = Session.run_case
+
+    def stop(self: Session, case: Case) -> None:
+        if case.name == "dispatch/transpose":
+            raise KeyboardInterrupt
+        measure(self, case)
+
+    monkeypatch.setattr(Session, "run_case", stop)
+    file = tmp_path / "results.json"
+    with pytest.raises(KeyboardInterrupt):
+        main(["run", "dispatch/sl", "dispatch/t", "--quick", "--against", "numpy", "--json", str(file)])
+    assert {row["case"] for row in json.loads(file.read_text())["rows"]} == {"dispatch/slice"}
+
+
 def test_inputs_are_rotated_and_prepared() -> None:
     """Several sets of the inputs where they are small, each of them used; what is prepared comes before each call."""
     from benchmarks.timing import rotating
