@@ -516,6 +516,42 @@ def select_blocks(target: Target, rows: int, n: int, k: int, itemsize: int) -> i
     return max(1, min(-(-target.processors * SORT.count_blocks // rows), n // (SORT.count_threads * SORT.count_items)))
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkSelectPolicy:
+    """How one-thread blocks select: `blocks` chunks a row, `grid` blocks in all, each with room for candidates."""
+
+    blocks: int
+    chunk: int
+    grid: int
+    room: int
+    looks: int  # elements of a chunk that are looked at first, for a limit
+
+
+# One-thread blocks sort rows of fewer elements, or fewer elements in all, as fast as they select. And they sort where
+# more is wanted than one element in so many, by the bytes of an element: so that selecting is not slower for a row in
+# which each element is better than all before it.
+_SELECT_LEAST = 512
+_SELECT_LEAST_IN_ALL = 4096
+_SELECT_PART = {1: 256, 2: 128, 4: 96, 8: 16, 16: 16}
+_SELECT_CHUNK = 16  # elements of a chunk for each that is wanted: the chunks' candidates are joined by one core
+_SELECT_ROOM = 512  # candidates beyond twice as many as are wanted
+
+
+def select_chunks(target: Target, rows: int, n: int, k: int, itemsize: int) -> ChunkSelectPolicy | None:
+    """How one-thread blocks select the `k` first elements of each row; None: all are to be sorted."""
+    if not target.one_thread_blocks or n < _SELECT_LEAST or rows * n < _SELECT_LEAST_IN_ALL:
+        return None
+    if not 0 < k <= n // _SELECT_PART[itemsize]:
+        return None
+    blocks = 1
+    if rows < 2 * target.processors:  # else a row is one block's
+        blocks = max(1, min(target.processors, n // (2 * _HOST_CHUNK), n // (_SELECT_CHUNK * k)))
+    grid = rows * blocks if blocks > 1 else max(1, min(4 * target.processors, rows, rows * n // _HOST_CHUNK))
+    room = 2 * k + _SELECT_ROOM
+    chunk = -(-n // blocks)
+    return ChunkSelectPolicy(blocks, chunk, grid, room, room if chunk >= 16 * room else 0)
+
+
 def chunks(target: Target, n: int) -> tuple[int, int]:
     """Blocks that share `n` items, and how many each gets, for kernels whose blocks go through their own in order."""
     if target.one_thread_blocks:

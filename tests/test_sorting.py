@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from comparison import assert_same, check
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import dtypes, pairs, shapes, values
+from strategies import dtypes, numpy_arrays, pairs, shapes, values
 
 import cuarray as ca
 from cuarray import _plan, _runtime, _tuning
@@ -303,11 +304,16 @@ def test_search_in_a_large_array() -> None:
 WIDE = Target(processors=2, block_threads=256, max_block_threads=1024, blocks_per_processor=2)
 
 
+def best_first(host: np.ndarray, largest: bool) -> np.ndarray:
+    """The indices that put the best in each row first, and of equal ones the first."""
+    if not largest:
+        return np.argsort(host, axis=-1, kind="stable")
+    return np.flip(host.shape[-1] - 1 - np.argsort(np.flip(host, -1), axis=-1, kind="stable"), -1)
+
+
 def assert_sorts_wide(host: np.ndarray, values: bool = True, indices: bool = True, descending: bool = False) -> None:
     """Sorted by the launches for blocks of many threads, whatever the scratch memory held."""
-    order = np.argsort(host, axis=-1, kind="stable")
-    if descending:
-        order = np.flip(host.shape[1] - 1 - np.argsort(np.flip(host, -1), axis=-1, kind="stable"), -1)
+    order = best_first(host, descending)
     x = ca.array(host)
     out, places = ca.empty(host.shape, host.dtype), ca.empty(host.shape, "int64")
     plan = _plan.sort(WIDE, x.dtype, *host.shape, values, indices, descending)
@@ -396,18 +402,54 @@ def test_tiles_of_rows_that_are_not_long() -> None:
             assert tile < 2 * n
 
 
-@pytest.fixture
-def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sorting planned for blocks of many threads, wherever it runs."""
+@contextlib.contextmanager
+def planned_for(target: Target, **tuning: Any) -> Iterator[None]:
+    """Sorting planned for this target, wherever it runs, with other values of constants in _tuning."""
     runtime = _runtime.get()
-    planned_for = SimpleNamespace(target=WIDE, allocate=runtime.allocate)
-    monkeypatch.setattr(_sorted, "_runtime", SimpleNamespace(get=lambda: planned_for))
+    planned = SimpleNamespace(target=target, allocate=runtime.allocate)
     caches = (_sorted._prepare_sort, _sorted._prepare_select)
-    for cache in caches:
-        cache.cache_clear()
-    yield
-    for cache in caches:
-        cache.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_sorted, "_runtime", SimpleNamespace(get=lambda: planned))
+        for name, value in tuning.items():
+            patch.setattr(_tuning, name, value)
+        for cache in caches:
+            cache.cache_clear()
+        try:
+            yield
+        finally:
+            for cache in caches:
+                cache.cache_clear()
+
+
+@pytest.fixture
+def wide() -> Iterator[None]:
+    """Sorting planned for blocks of many threads."""
+    with planned_for(WIDE):
+        yield
+
+
+def assert_topk(host: np.ndarray, k: int) -> None:
+    """Also of bfloat16, which NumPy does not order."""
+    known = host.astype(np.float32) if host.dtype == BFLOAT16 else host
+    for largest in (False, True):
+        order = best_first(known, largest)[..., :k]
+        found = ca.topk(ca.array(host), k, largest=largest)
+        assert_same(found.indices, order)
+        assert_stable(found.values, np.take_along_axis(host, order, -1))
+
+
+def rows_of(data: st.DataObject, dtype: np.dtype, rows: int, n: int) -> np.ndarray:
+    """Rows of a few drawn elements, or of many; some in order, in which each is better than all before it."""
+    if data.draw(st.booleans()):
+        host = drawn(dtype, (rows, n), data.draw(st.integers(0, 99)))
+    else:
+        few = data.draw(numpy_arrays(dtype, (data.draw(st.integers(1, 6)),), elements(dtype)))
+        host = few[np.random.default_rng(data.draw(st.integers(0, 99))).integers(few.size, size=(rows, n))]
+    order = data.draw(st.sampled_from(["any", "ascending", "descending"]))
+    if order != "any":
+        known = host.astype(np.float32) if dtype == BFLOAT16 else host
+        host = np.take_along_axis(host, best_first(known, order == "descending"), -1)
+    return host
 
 
 @pytest.mark.usefixtures("wide")
@@ -418,12 +460,36 @@ def test_topk_of_long_rows(dtype: str, shape: tuple[int, ...]) -> None:
     kind = BFLOAT16 if dtype == "bfloat16" else np.dtype(dtype)
     n = shape[-1]
     for host in (drawn(kind, shape), (np.arange(math.prod(shape)) % 7 < 3).astype(kind).reshape(shape)):
-        known = host.astype(np.float32) if kind == BFLOAT16 else host
-        for largest in (False, True):
-            order = np.argsort(known, axis=-1, kind="stable")
-            if largest:
-                order = np.flip(n - 1 - np.argsort(np.flip(known, -1), axis=-1, kind="stable"), -1)
-            for k in (1, 100, n // 16):
-                found = ca.topk(ca.array(host), k, largest=largest)
-                assert_same(found.indices, order[..., :k])
-                assert_stable(found.values, np.take_along_axis(host, order[..., :k], -1))
+        for k in (1, 100, n // 16):
+            assert_topk(host, k)
+
+
+# As the CPU is, but with more cores and less memory for candidates: short rows have several chunks, and are compared
+# with the best so far again and again.
+ONE_THREAD = Target(processors=3, block_threads=1, max_block_threads=1024, blocks_per_processor=1)
+LITTLE_ROOM = {"_SELECT_LEAST": 1, "_SELECT_LEAST_IN_ALL": 1, "_SELECT_PART": dict.fromkeys((1, 2, 4, 8, 16), 2)}
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_topk_by_one_thread_blocks(data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([*DTYPES, BFLOAT16]))
+    rows, n = data.draw(st.sampled_from([1, 2, 7])), data.draw(st.integers(1, 700))
+    host = rows_of(data, dtype, rows, n)
+    k = data.draw(st.sampled_from(sorted({0, 1, min(2, n), n // 16, n // 3, n // 2, max(n - 1, 0), n})))
+    chunk = data.draw(st.sampled_from([16, 100, 1 << 15]))
+    room = data.draw(st.sampled_from([64, 200]))
+    with planned_for(ONE_THREAD, _HOST_CHUNK=chunk, _SELECT_ROOM=room, **LITTLE_ROOM):
+        selects = _sorted._prepare_select(dtype, rows, n, k, True) is not None
+        assert selects == (0 < k <= n // 2)
+        assert_topk(host, k)
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_topk_of_many(data: st.DataObject) -> None:
+    """As it is planned for the device: also selected after a look at some elements, and in several chunks."""
+    dtype = data.draw(st.sampled_from([*DTYPES, BFLOAT16]))
+    rows, n = data.draw(st.sampled_from([(1, 5000), (1, 70_001), (2, 140_000), (9, 3000)]))
+    k = data.draw(st.sampled_from([0, 1, 5, n // 512, n // 16]))
+    assert_topk(rows_of(data, dtype, rows, n), k)

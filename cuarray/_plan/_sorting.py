@@ -1,4 +1,4 @@
-"""Plans of sorting (kernels/sort.cuh: short rows; sort_chunks.cuh, sort_passes.cuh: long ones) and selecting."""
+"""Plans of sorting (kernels/sort.cuh: short rows; sort_chunks.cuh, sort_passes.cuh: long ones) and of select*.cuh."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from cuarray import _tuning
 from cuarray._dtypes import storage_name
 from cuarray._plan._common import Instance, Plan
-from cuarray._tuning import ChunkSortPolicy, PassSortPolicy, RowSortPolicy, Target
+from cuarray._tuning import ChunkSelectPolicy, ChunkSortPolicy, PassSortPolicy, RowSortPolicy, Target
 
 
 class SortPlan(NamedTuple):
@@ -164,6 +164,9 @@ def select(target: Target, dtype: np.dtype, rows: int, n: int, k: int, descendin
 
     The words before a plan's own: where the values go, the matrix, the scratch memory, where the indices go.
     """
+    policy = _tuning.select_chunks(target, rows, n, k, dtype.itemsize)
+    if policy is not None:
+        return _select_in_chunks(dtype, rows, n, k, descending, policy)
     blocks = _tuning.select_blocks(target, rows, n, k, dtype.itemsize)
     if not blocks:
         return None
@@ -186,6 +189,22 @@ def select(target: Target, dtype: np.dtype, rows: int, n: int, k: int, descendin
         launch(f"select_count<{cpp}, {threads}, {items}>", rows * blocks),
         launch(f"select_write<{cpp}, {threads}, {items}>", rows * blocks),
     ]
+    return SortPlan(tuple(launches), scratch.bytes)
+
+
+def _select_in_chunks(
+    dtype: np.dtype, rows: int, n: int, k: int, descending: bool, policy: ChunkSelectPolicy
+) -> SortPlan:
+    cpp, item, several = storage_name(dtype), dtype.itemsize, policy.blocks > 1
+    scratch = _Scratch()
+    own, joined = policy.grid * policy.room, rows * policy.blocks * k if several else 0
+    places = [scratch.take(item * own), scratch.take(item * own), scratch.take(8 * own)]
+    places.append(scratch.take(8 * policy.grid if several else 0))
+    places += [scratch.take(item * joined), scratch.take(item * joined), scratch.take(8 * joined)]
+    words = (rows, n, k, int(descending), policy.blocks, policy.chunk, policy.room, policy.looks, *places)
+    launches = [_plan("select_chunks.cuh", f"select_chunks<{cpp}>", policy.grid, 1, words)]
+    if several:
+        launches.append(_plan("select_chunks.cuh", f"select_join<{cpp}>", rows, 1, words))
     return SortPlan(tuple(launches), scratch.bytes)
 
 

@@ -1,5 +1,5 @@
 // The k smallest keys (order.cuh) of each row of a C-contiguous matrix, not in order: values and indices. By blocks of
-// many threads, for rows much longer than k.
+// many threads, for rows much longer than k; select_chunks.cuh is for blocks of one.
 //
 // A radix select: select_digit finds the k-th key digit by digit, from the highest on, by counting among the keys that
 // have the digits found before. select_count counts what each block's part of a row has below that key, and of the key

@@ -68,9 +68,16 @@ template <class Key, class I> __device__ inline I* sort_by_merging(I* items, I* 
 template <class Key, class I> __device__ inline I* sort_by_digits(I* items, I* other, i64 n, Key flip) {
   constexpr int passes = int(sizeof(Key));
   unsigned int counts[passes][radix_size] = {};
-  for (i64 i = 0; i < n; ++i) {
-    const Key key = item_key(items[i], flip);
-    for (int pass = 0; pass < passes; ++pass) ++counts[pass][key_digit(key, pass)];
+  constexpr int group = 64;  // the compiler finds so many keys at once
+  Key keys[group];
+  for (i64 start = 0; start < n; start += group) {
+    const int here = n - start < group ? int(n - start) : group;
+    if (here == group)
+      for (int j = 0; j < group; ++j) keys[j] = item_key(items[start + j], flip);
+    else
+      for (int j = 0; j < here; ++j) keys[j] = item_key(items[start + j], flip);
+    for (int j = 0; j < here; ++j)
+      for (int pass = 0; pass < passes; ++pass) ++counts[pass][key_digit(keys[j], pass)];
   }
   const Key first = item_key(items[0], flip);
   for (int pass = 0; pass < passes; ++pass) {
@@ -82,7 +89,8 @@ template <class Key, class I> __device__ inline I* sort_by_digits(I* items, I* o
       place[d] = smaller;
       smaller += own;
     }
-    for (i64 i = 0; i < n; ++i) other[place[key_digit(item_key(items[i], flip), pass)]++] = items[i];
+    auto key_at = [&](i64 i) { return item_key(items[i], flip); };
+    for_each_digit(0, n, pass, key_at, [&](i64 i, unsigned digit) { other[place[digit]++] = items[i]; });
     I* const swap = items;
     items = other;
     other = swap;

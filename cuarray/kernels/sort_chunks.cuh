@@ -79,13 +79,9 @@ template <class T, class Index> __global__ void radix_count(ChunkSorting p) {
   const i64 row = blockIdx.x / p.blocks, block = blockIdx.x - row * p.blocks;
   const i64 begin = row * p.n + block * p.chunk;
   const i64 end = begin + p.chunk < (row + 1) * p.n ? begin + p.chunk : (row + 1) * p.n;
+  auto key_at = [&](i64 i) { return Key(order_key(in[i]) ^ flip); };
   unsigned int digits[2][radix_size] = {};  // two, or equal neighbours wait for each other's count
-  i64 i = begin;
-  for (; i + 1 < end; i += 2) {
-    ++digits[0][key_digit(Key(order_key(in[i]) ^ flip), pass)];
-    ++digits[1][key_digit(Key(order_key(in[i + 1]) ^ flip), pass)];
-  }
-  if (i < end) ++digits[0][key_digit(Key(order_key(in[i]) ^ flip), pass)];
+  for_each_digit(begin, end, pass, key_at, [&](i64 i, unsigned digit) { ++digits[i & 1][digit]; });
   for (int d = 0; d < radix_size; ++d)
     counts[(row * radix_size + d) * p.blocks + block] = Index(digits[0][d]) + digits[1][d];
 }
@@ -134,12 +130,12 @@ template <class T, class Index, bool Indices> __global__ void radix_scatter(Chun
     place[d] = smaller + counts[d * p.blocks];
     smaller += totals[d];
   }
-  for (i64 i = begin; i < end; ++i) {
-    const T value = in[i];
-    const Index at = place[key_digit(Key(order_key(value) ^ flip), pass)]++;
-    out[at] = value;
+  auto key_at = [&](i64 i) { return Key(order_key(in[i]) ^ flip); };
+  for_each_digit(begin, end, pass, key_at, [&](i64 i, unsigned digit) {
+    const Index at = place[digit]++;
+    out[at] = in[i];
     if constexpr (Indices) to[at] = from ? from[i] : Index(i);
-  }
+  });
 }
 
 // The result to where it is wanted, if it is not there; indices as int64.
