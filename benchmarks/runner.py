@@ -30,6 +30,7 @@ QUICK_SIZE, QUICK_SECONDS = 2**14, 0.01
 PARTS = 4  # of a large result that are compared besides its ends
 
 
+@functools.cache
 def find_commit() -> str | None:
     """Of the checkout that the benchmarks are in."""
     command = ["git", "rev-parse", "HEAD"]

@@ -314,12 +314,8 @@ def make_parser(script: str, description: str | None, *, seconds: float, budget:
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{script}", description=about)
     parser.add_argument("json")
     parser.add_argument("--small", action="store_true")
-    help_seconds, help_budget = (
-        "for one case and library (default: %(default)s)",
-        "seconds in all (default: %(default)s)",
-    )
-    parser.add_argument("--seconds", type=float, default=seconds, help=help_seconds)
-    parser.add_argument("--budget", type=float, default=budget, help=help_budget)
+    parser.add_argument("--seconds", type=float, default=seconds, help="for one case, library (default: %(default)s)")
+    parser.add_argument("--budget", type=float, default=budget, help="seconds in all (default: %(default)s)")
     return parser
 
 

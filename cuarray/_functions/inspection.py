@@ -10,7 +10,7 @@ import numpy as np
 
 from cuarray import _dtypes
 from cuarray._array import CuArray
-from cuarray._dtypes import BFLOAT16
+from cuarray._dtypes import BFLOAT16, OperandType, operand_type
 from cuarray._functions.creation import asarray
 
 # NumPy's own, which takes dtypes, and which a CuArray's dtype is as good for as any.
@@ -21,21 +21,17 @@ _KNOWN = (np.float16, np.float32)
 
 
 def _is_bfloat16(value: Any) -> bool:
-    return value is BFLOAT16.type or (
-        isinstance(value, np.dtype | str | BFLOAT16.type) and _dtype_of(value) == BFLOAT16
-    )
+    """Of a dtype by any of its names, and of what has one."""
+    if isinstance(value, str | type):
+        return value in (BFLOAT16.name, BFLOAT16.type)
+    return (value if isinstance(value, np.dtype) else getattr(value, "dtype", None)) == BFLOAT16
 
 
-def _dtype_of(value: Any) -> Any:
-    """The dtype of an array, a dtype by any of its names; of a Python number, which is weak in promotion, its type."""
-    if type(value) in (bool, int, float, complex):
-        return type(value)
+def _dtype_of(value: Any) -> OperandType:
+    """The dtype of an array, or of a dtype by any of its names; of a Python number, which is weak, its type."""
     if isinstance(value, np.dtype | type | str):
-        try:
-            return np.dtype(value)
-        except TypeError:
-            return value
-    return np.asarray(value).dtype
+        return np.dtype(value)
+    return operand_type(value) or np.asarray(value).dtype
 
 
 def _kind(value: Any) -> Any:

@@ -57,7 +57,7 @@ class FloatLimits:
 def finfo(type: Any, /) -> FloatLimits:  # type: ignore[no-redef]
     """The limits of a floating-point dtype, or of an array's, as Python floats; those of a complex dtype's parts.
 
-    TypeError for other dtypes.
+    ValueError for other dtypes.
 
     >>> import cuarray.array_api as xp
     >>> xp.finfo(xp.float32).eps

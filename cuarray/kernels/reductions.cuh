@@ -18,7 +18,8 @@ namespace reductions {
 // commutative up to rounding.
 // `centred`: load has a third argument, the output's Centre, which is given. `corrected`: finish has one more, what is
 // subtracted from the count.
-// `settles`: bool settled(Acc) says that no further item changes a result. `finds_place`, `of_moments`: see Arg, Moments.
+// `settles`: bool settled(Acc) says that no further item changes a result. `finds_place`, `of_moments`, `skips_nan`: see Arg,
+// Moments.
 struct Basic {
   static constexpr bool in_order = false, centred = false, corrected = false, settles = false;
   static constexpr bool finds_place = false, of_moments = false, skips_nan = false;

@@ -35,12 +35,8 @@ template <class Key> __device__ inline Key one_less(Key key) { return Key(key - 
 template <class Key> __device__ inline Key find_key(const Key* keys, Key* others, i64 count, i64& wanted) {
   for (int digit = int(sizeof(Key)) - 1; digit >= 0 && count > 1; --digit) {
     unsigned counts[2][radix_size] = {};  // two, or equal neighbours wait for each other's count
-    i64 i = 0;
-    for (; i + 1 < count; i += 2) {
-      ++counts[0][key_digit(keys[i], digit)];
-      ++counts[1][key_digit(keys[i + 1], digit)];
-    }
-    if (i < count) ++counts[0][key_digit(keys[i], digit)];
+    auto key_at = [&](i64 i) { return keys[i]; };
+    for_each_digit(0, count, digit, key_at, [&](i64 i, unsigned own) { ++counts[i & 1][own]; });
     unsigned own = 0;
     while (counts[0][own] + i64(counts[1][own]) < wanted) {
       wanted -= counts[0][own] + i64(counts[1][own]);
